@@ -1,0 +1,45 @@
+// Package overlay is a copy-on-write view of a directory: a stack of layers over
+// a base that is never written to, served as a tree.Tree. Taking the changes to
+// the base is the business of package overlay/commit.
+//
+// # Model
+//
+// A layer (package meta) holds records of inodes and deltas of directories, not
+// a mirror of paths: renaming a directory of the base moves one pointer, what
+// was removed is a fact and never a file, and any name is the user's. The number
+// of an object is its own for good, over copy-up, rename, commit and restart: a
+// base object's is its st_ino, the view's own objects have bit 52 set. A base
+// object is known by device, inode and birth time; when the base uses a number
+// again, the new object gets one of the view's own.
+//
+// Before a base object is changed, the view binds it: the directory above gets
+// an entry for it, and so on up to the root. From then on the view keeps its
+// version, whatever is done to that name in the base. Names that nobody bound
+// follow the base. What a record does not say itself (see meta.Rec) is asked of
+// the base each time.
+//
+// Content of up to 64 KiB lives in the log, larger content in a data file per
+// object. Copy-up happens at the first change of content; changes of mode,
+// owner, times, xattrs and names copy nothing.
+//
+// # Contract
+//
+// When a method that changes something returns nil, the change survives SIGKILL
+// of the process; after Fsync or Syncfs a power cut too. ENOSPC changes nothing.
+// Any other failure to write the log makes the view read-only (EROFS).
+//
+// Edits in the base show at once in directories that are watched (inotify) and
+// within a second elsewhere; Watch hears of the former.
+//
+// # Lock order
+//
+//	fileNode.io (two files: by node id)
+//	    hold.mu
+//	        Overlay.mu
+//	            watcher.mu
+//	                table.mu, fdCache.mu
+//
+// Overlay.mu is never held while content is copied. Reads of names in the base
+// happen without it where the answer can be checked afterwards (dirNode.ver),
+// and under it where a change depends on them.
+package overlay

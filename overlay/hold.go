@@ -1,0 +1,53 @@
+package overlay
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// hold lets a commit move things in the base without anybody in the view seeing
+// it half done. A request waits for it with nothing but a fileNode.io locked.
+type hold struct {
+	mu  sync.RWMutex
+	gen atomic.Uint64 // changes when a hold begins and when it ends
+}
+
+// Hold makes requests that do not find a base object where it should be wait
+// until release is called, and look again then. A commit holds from its first
+// visible step until Fold has returned. Requests that find what they look for
+// are not delayed.
+func (o *Overlay) Hold() (release func()) {
+	o.hold.mu.Lock()
+	o.hold.gen.Add(1)
+	return sync.OnceFunc(func() {
+		o.hold.gen.Add(1)
+		o.hold.mu.Unlock()
+	})
+}
+
+// again tells whether a request that began at generation gen and ended with err
+// is to be tried again, because a commit was under way meanwhile. It waits for
+// the end of that. Preconditions: no lock but a fileNode.io is
+// held.
+func (h *hold) again(gen uint64, err error) bool {
+	if !errors.Is(err, unix.ESTALE) {
+		return false
+	}
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.gen.Load() != gen
+}
+
+// retry runs fn until no commit got in its way.
+func retry[T any](o *Overlay, fn func() (T, error)) (T, error) {
+	for {
+		gen := o.hold.gen.Load()
+		v, err := fn()
+		if !o.hold.again(gen, err) {
+			return v, err
+		}
+	}
+}

@@ -1,0 +1,217 @@
+package overlay
+
+import (
+	"golang.org/x/sys/unix"
+
+	"astrid/fs/tree"
+	"astrid/overlay/layer"
+	"astrid/overlay/meta"
+)
+
+// maxFile is the largest size of a file, in bytes.
+const maxFile = 1<<63 - 1
+
+// WriteAt writes p at off, or at the end.
+func (f *fileNode) WriteAt(_ *tree.Caller, p []byte, off int64, atEnd, killPriv bool) (int, error) {
+	if off < 0 || off > maxFile-int64(len(p)) {
+		return 0, unix.EFBIG
+	}
+	f.io.Lock()
+	defer f.io.Unlock()
+	if err := f.makeOwn(-1); err != nil {
+		return 0, err
+	}
+	if killPriv {
+		if err := f.killPriv(); err != nil {
+			return 0, err
+		}
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := f.write(p, off, atEnd); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// write writes into content that is the top layer's own. Preconditions: f.io is
+// held for writing.
+func (f *fileNode) write(p []byte, off int64, atEnd bool) error {
+	id, size := f.ownContent()
+	if id == 0 {
+		if atEnd {
+			off = size
+		}
+		if off+int64(len(p)) <= meta.MaxInline {
+			return f.writeInline(p, off)
+		}
+		var err error
+		if id, err = f.spill(size); err != nil {
+			return err
+		}
+	}
+	fd, err := f.o.openData(id)
+	if err != nil {
+		return err
+	}
+	defer f.o.fds.put(fd)
+	if atEnd {
+		var st layer.Stat
+		if err := layer.Statx(fd.fd, "", &st); err != nil {
+			return err
+		}
+		off = st.Size
+	}
+	return pwrite(fd.fd, p, off)
+}
+
+// ownContent returns the data file of f, or 0 and the size of the inline
+// content. Preconditions: makeOwn has been called, f.io is held.
+func (f *fileNode) ownContent() (data uint64, inline int64) {
+	f.o.mu.RLock()
+	defer f.o.mu.RUnlock()
+	_, x := f.o.rec(f.ino)
+	if x == nil {
+		return 0, 0
+	}
+	if x.Where == meta.Data {
+		return x.DataID, 0
+	}
+	return 0, x.Size
+}
+
+func (f *fileNode) writeInline(p []byte, off int64) error {
+	return f.o.change(func() error {
+		f.o.tx.Write(f.ino, off, p, f.o.now())
+		return nil
+	}, nil)
+}
+
+// spill moves inline content of the given size into a data file. Preconditions:
+// f.io is held for writing.
+func (f *fileNode) spill(size int64) (uint64, error) {
+	o := f.o
+	b := make([]byte, size)
+	if _, err := f.readAt(b, 0); err != nil {
+		return 0, err
+	}
+	id, fd, err := o.createData()
+	if err != nil {
+		return 0, err
+	}
+	e := o.fds.add(fdKey{data: id}, fd)
+	defer o.fds.put(e)
+	if err := pwrite(fd, b, 0); err != nil {
+		o.removeData(id)
+		return 0, err
+	}
+	err = o.change(func() error {
+		d, err := o.edit(f.ino, nil, nil)
+		if err != nil {
+			return err
+		}
+		d.Where, d.DataID, d.Epoch = meta.Data, id, o.top().Epoch
+		d.Bytes, d.Slice, d.Size = nil, meta.Slice{}, 0
+		d.fresh = true
+		if err := layer.Utimes(fd, d.Atime, d.Mtime); err != nil {
+			return err
+		}
+		o.save(d)
+		return nil
+	}, nil)
+	if err != nil {
+		o.removeData(id)
+	}
+	return id, err
+}
+
+// killPriv clears set-uid, and set-gid where the group may execute.
+func (f *fileNode) killPriv() error {
+	o := f.o
+	o.mu.RLock()
+	_, x := o.rec(f.ino)
+	mode := uint32(0)
+	if x != nil {
+		mode = x.Mode
+	}
+	o.mu.RUnlock()
+	if cleared(mode) == mode {
+		return nil
+	}
+	return o.change(func() error {
+		d, err := o.edit(f.ino, nil, nil)
+		if err != nil {
+			return err
+		}
+		d.Mode = cleared(d.Mode)
+		o.save(d)
+		return nil
+	}, nil)
+}
+
+// cleared is mode without the privileges that a write takes away.
+func cleared(mode uint32) uint32 {
+	mode &^= unix.S_ISUID
+	if mode&unix.S_IXGRP != 0 {
+		mode &^= unix.S_ISGID
+	}
+	return mode
+}
+
+// WriteMayBlock tells whether a write may take long: a copy-up of a large file
+// comes first.
+func (f *fileNode) WriteMayBlock(_ int64, n int) bool {
+	if n > 256<<10 {
+		return true
+	}
+	o := f.o
+	o.mu.RLock()
+	l, x := o.rec(f.ino)
+	owned := f.ownedLocked(l, x)
+	o.mu.RUnlock()
+	if owned {
+		return false
+	}
+	var a tree.Attr
+	return f.Getattr(&a) != nil || a.Size > 1<<20
+}
+
+// truncate makes the content size bytes long. Preconditions: f.io is held for
+// writing.
+func (f *fileNode) truncate(size int64) error {
+	if size < 0 {
+		return unix.EINVAL
+	}
+	if err := f.makeOwn(size); err != nil {
+		return err
+	}
+	o := f.o
+	id, inline := f.ownContent()
+	if id == 0 && size <= meta.MaxInline {
+		return o.change(func() error {
+			o.tx.Resize(f.ino, size, o.now())
+			return nil
+		}, nil)
+	}
+	if id == 0 {
+		var err error
+		if id, err = f.spill(inline); err != nil {
+			return err
+		}
+	}
+	fd, err := o.openData(id)
+	if err != nil {
+		return err
+	}
+	defer o.fds.put(fd)
+	return ignoringEINTR(func() error { return unix.Ftruncate(fd.fd, size) })
+}
+
+func ignoringEINTR(fn func() error) error {
+	for {
+		if err := fn(); err != unix.EINTR {
+			return err
+		}
+	}
+}
