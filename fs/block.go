@@ -15,7 +15,13 @@ const (
 
 // mayBlock tells whether answering req may wait for a disk or a program, so
 // that somebody else should read on meanwhile. seq is its number.
-func (s *Server) mayBlock(req []byte, seq uint64) bool {
+func (s *Server) mayBlock(req []byte, seq uint64) (block bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.panicked(r) // of the tree's hints; the request itself is still answered
+			block = true
+		}
+	}()
 	h := header(req)
 	switch h.Opcode {
 	case opFsync, opFsyncdir, opSyncfs, opCopyRange:

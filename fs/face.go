@@ -39,6 +39,7 @@ type face struct {
 	handles handles
 	changes atomic.Uint64 // counts what the tree published
 	epoch   bool          // set before the first request after INIT
+	expire  uint32        // flag of a notification about a name; set likewise
 }
 
 var _ fuse.RawFileSystem = (*face)(nil)

@@ -13,12 +13,15 @@ import (
 // helperName is the set-uid program of the fuse3 package that mounts for users.
 const helperName = "fusermount3"
 
+// errNoHelper says what a user without the right to mount lacks.
+var errNoHelper = errors.New("this user may not mount and there is no fusermount3: install the package fuse3, or run as root")
+
 // attachHelper lets fusermount3 open the device and mount it; the descriptor
 // comes back over a socket.
 func attachHelper(dir string, o *Options) (int, error) {
 	bin, err := exec.LookPath(helperName)
 	if err != nil {
-		return -1, Preflight()
+		return -1, errNoHelper
 	}
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -80,9 +83,9 @@ func receiveFD(sock int) (int, error) {
 func unmountHelper(dir string, lazy bool) error {
 	bin, err := exec.LookPath(helperName)
 	if err != nil {
-		return Preflight()
+		return errNoHelper
 	}
-	args := []string{"-u", "-q", "--", dir}
+	args := []string{"-u", "--", dir}
 	if lazy {
 		args = append([]string{"-z"}, args...)
 	}

@@ -15,6 +15,10 @@ const (
 	maxBackground = 65535
 	// epochMinor is the protocol version that can forget all names at once.
 	epochMinor = 44
+	// expireMinor is the one that has expireOnly, the flag of a notification that
+	// a name is to be asked for again (FUSE_EXPIRE_ONLY).
+	expireMinor = 38
+	expireOnly  = 1
 )
 
 // protocolOptions says what is negotiated. ATOMIC_O_TRUNC is never asked for:
@@ -57,6 +61,9 @@ func (s *Server) initialize() error {
 	}
 	if in := view[fuse.InitIn](req[:n]); in != nil {
 		s.face.epoch = in.Major > 7 || in.Minor >= epochMinor
+		if in.Major > 7 || in.Minor >= expireMinor {
+			s.face.expire = expireOnly
+		}
 	}
 	out := make([]byte, fixedReply)
 	n, st := s.proto.HandleRequest([][]byte{req[:n]}, [][]byte{out})

@@ -105,6 +105,27 @@ func mountTask(args []string) error {
 	if err != nil || string(out) != "hi\n" {
 		return fmt.Errorf("using it: %v %s", err, out)
 	}
+	hold := exec.Command("/bin/sh", "-c", "exec 3<"+args[0]+"/f; echo ready; read x")
+	in, err := hold.StdinPipe()
+	if err != nil {
+		return err
+	}
+	said, err := hold.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := hold.Start(); err != nil {
+		return err
+	}
+	if _, err := said.Read(make([]byte, 10)); err != nil {
+		return err
+	}
+	var busy *fs.BusyError
+	if err := s.Unmount(context.Background()); !errors.As(err, &busy) || !busy.Opened() {
+		return fmt.Errorf("unmounting while it is in use: %v", err)
+	}
+	in.Close()
+	_ = hold.Wait()
 	return s.Unmount(context.Background())
 }
 

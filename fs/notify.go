@@ -132,14 +132,16 @@ func (n *notifier) one(c tree.Change) error {
 	return nil
 }
 
-// entry forgets a name of a directory.
+// entry makes the kernel ask for a name of a directory again. Where it can, it
+// keeps the old answer until then, so that somebody who stands in a directory of
+// that name does not lose it.
 func (n *notifier) entry(dir uint64, name string) error {
 	if len(name) == 0 || len(name) > maxName {
 		return unix.ENOENT
 	}
 	b := binary.NativeEndian.AppendUint64(nil, dir)
 	b = binary.NativeEndian.AppendUint32(b, uint32(len(name)))
-	b = binary.NativeEndian.AppendUint32(b, 0)
+	b = binary.NativeEndian.AppendUint32(b, n.s.face.expire)
 	b = append(b, name...)
 	return n.write(-fuse.NOTIFY_INVAL_ENTRY, append(b, 0))
 }

@@ -28,7 +28,7 @@ func Preflight() error {
 		return nil
 	}
 	if _, err := exec.LookPath(helperName); err != nil {
-		return errors.New("this user may not mount and there is no fusermount3: install the package fuse3, or run as root")
+		return errNoHelper
 	}
 	return nil
 }

@@ -52,7 +52,10 @@ func (n *node) getattr(a *tree.Attr) error {
 	if err := n.o.attrOfRec(a, &y, n.loc.Load()); err != nil {
 		return n.ghost(a, unlinked, err)
 	}
-	n.ttl(a, nil)
+	a.TTL = longTTL
+	if asksBase(&y) {
+		n.ttl(a, nil)
+	}
 	return nil
 }
 
@@ -92,10 +95,16 @@ func (o *Overlay) attrOf(a *tree.Attr, ino uint64, st *layer.Stat) {
 	}
 }
 
+// asksBase tells whether a record leaves something to the base object to say.
+func asksBase(x *meta.Rec) bool {
+	const all = meta.OwnPerm | meta.OwnTimes | meta.OwnXattrs | meta.OwnContent
+	return x.Base != nil && (x.Kind == unix.S_IFDIR || x.Own&all != all)
+}
+
 // attrOfRec fills a from a record; at is the place of its base object. What the
 // record does not say itself is asked of the base.
 func (o *Overlay) attrOfRec(a *tree.Attr, x *meta.Rec, at *loc) error {
-	if x.Base != nil && (x.Own != meta.OwnPerm|meta.OwnTimes|meta.OwnXattrs|meta.OwnContent || x.Kind == unix.S_IFDIR) {
+	if asksBase(x) {
 		if at == nil {
 			at = o.locOfRec(x)
 		}

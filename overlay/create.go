@@ -87,7 +87,7 @@ func (d *dirNode) create(c *tree.Caller, name string, x *meta.Rec, out *tree.Ent
 func (d *dirNode) entered(name string, ino uint64, kind uint32) *node {
 	d.ver++
 	d.list.add(name, ino, kind)
-	n, err := d.o.takeOwn(d, meta.Entry{Ino: ino, Kind: kind})
+	n, err := d.o.takeOwn(d, name, meta.Entry{Ino: ino, Kind: kind})
 	if err != nil {
 		panic("overlay: a record committed a moment ago is not there")
 	}

@@ -32,6 +32,7 @@ type fdEntry struct {
 	users int
 	stale bool // to be closed when the last user is done
 	elem  *list.Element
+	fixed bool // not the cache's: never closed by it
 }
 
 func (c *fdCache) init() {
@@ -86,6 +87,9 @@ func (c *fdCache) add(k fdKey, fd int) *fdEntry {
 
 // put ends a use.
 func (c *fdCache) put(e *fdEntry) {
+	if e.fixed {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e.users--

@@ -72,8 +72,28 @@ func (o *Overlay) Thaw(*Snapshot) error {
 		return o.popTop()
 	}
 	d := meta.Sum(o.stack...)
+	o.showUnseen(d)
 	o.purge(d)
 	return o.replace(len(o.stack), d, 0)
+}
+
+// showUnseen takes whiteouts away that hid names of the frozen layer only: the
+// sum has neither, and what the base may have there one day is to be seen.
+// Preconditions: o.mu is held.
+func (o *Overlay) showUnseen(d *meta.Draft) {
+	under := o.stack[len(o.stack)-2]
+	for dir, delta := range o.top().Dirs {
+		was := under.Dirs[dir]
+		if was == nil {
+			continue
+		}
+		for name := range delta.Gone {
+			e, own := was.Own[name]
+			if _, gone := was.Gone[name]; own && !gone && !bound(under, e) {
+				delete(d.Delta(dir).Gone, name)
+			}
+		}
+	}
 }
 
 // popTop takes an empty top layer away. Preconditions: o.mu is held for writing.
@@ -90,13 +110,27 @@ func (o *Overlay) popTop() error {
 	return meta.RemoveGarbage(o.dir, o.stack)
 }
 
+// bound tells whether an entry is of a base object that is where the base has it.
+func bound(l *meta.Layer, e meta.Entry) bool {
+	x := l.Recs[e.Ino]
+	return x != nil && x.Base != nil && x.Own&meta.Moved == 0
+}
+
 // purge drops from a draft that lies on the base what nobody can reach:
-// tombstones, and files without a name that nobody holds. Preconditions: o.mu is
-// held for writing.
+// tombstones, files without a name that nobody holds, and whiteouts over nothing.
+// Preconditions: o.mu is held for writing.
 func (o *Overlay) purge(d *meta.Draft) {
 	for ino, x := range d.Recs {
 		if x.Own&meta.Dead != 0 || x.Kind != unix.S_IFDIR && x.Nlink <= 0 && o.nodes.get(ino) == nil {
 			delete(d.Recs, ino)
+		}
+	}
+	for dir, delta := range d.Dirs {
+		if x := d.Recs[dir].Rec; x != nil && x.Base == nil {
+			clear(delta.Gone)
+		}
+		if delta.Empty() {
+			delete(d.Dirs, dir)
 		}
 	}
 }

@@ -15,16 +15,12 @@ import (
 // view has moved the directory, whoever is at l now must be the one that was
 // moved: ESTALE otherwise. A directory that was not moved follows the base.
 func (o *Overlay) dirfd(l *loc) (*fdEntry, error) {
+	if l.up == nil {
+		return &fdEntry{fd: o.base, fixed: true}, nil
+	}
 	k := fdKey{dir: l}
 	if e := o.fds.get(k); e != nil {
 		return e, nil
-	}
-	if l.up == nil {
-		fd, err := unix.FcntlInt(uintptr(o.base), unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			return nil, err
-		}
-		return o.fds.add(k, fd), nil
 	}
 	up, err := o.dirfd(l.up)
 	if err != nil {

@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"errors"
+	"path"
 	"strings"
 	"time"
 
@@ -105,7 +106,7 @@ func (d *dirNode) lookup(name string, st *layer.Stat) (*node, error) {
 			o.mu.RUnlock()
 			return nil, unix.ENOENT
 		case w == own:
-			n, err := o.takeOwn(d, e)
+			n, err := o.takeOwn(d, name, e)
 			o.mu.RUnlock()
 			return n, err
 		}
@@ -122,7 +123,7 @@ func (d *dirNode) lookup(name string, st *layer.Stat) (*node, error) {
 }
 
 // takeOwn returns the node of an entry of the layers. Preconditions: o.mu is held.
-func (o *Overlay) takeOwn(d *dirNode, e meta.Entry) (*node, error) {
+func (o *Overlay) takeOwn(d *dirNode, name string, e meta.Entry) (*node, error) {
 	_, x := o.rec(e.Ino)
 	if x == nil {
 		o.cfg.Log.Error("entry without record", "ino", e.Ino)
@@ -134,10 +135,24 @@ func (o *Overlay) takeOwn(d *dirNode, e meta.Entry) (*node, error) {
 	}
 	n := o.nodes.take(o, e.Ino, e.Kind, key)
 	if x.Base != nil && n.loc.Load() == nil {
-		n.loc.CompareAndSwap(nil, o.locOfRec(x))
+		n.loc.CompareAndSwap(nil, d.locOwn(name, x))
 	}
 	d.adopt(n)
 	return n, nil
+}
+
+// locOwn is the place of the base object that x, found under a name of d, stands
+// for. Where the two agree the directory's own place is shared, with its watch.
+func (d *dirNode) locOwn(name string, x *meta.Rec) *loc {
+	at := d.loc.Load()
+	if at == nil || x.Own&meta.Moved != 0 || path.Join(at.path(), name) != x.Base.Path {
+		return d.o.locOfRec(x)
+	}
+	key := layer.Key{}
+	if x.IsDir() {
+		key = x.Base.Key
+	}
+	return d.at(name, key)
 }
 
 // adopt remembers where a directory hangs. Preconditions: o.mu is held; several

@@ -117,6 +117,18 @@ func (d *dirNode) emit(it *item, plus bool, emit func(*tree.DirEntry) bool) bool
 	return ok
 }
 
+// DotInos returns the numbers of "." and "..".
+func (d *dirNode) DotInos() (self, parent uint64) {
+	d.o.nodes.mu.Lock()
+	defer d.o.nodes.mu.Unlock()
+	if d.id == 1 {
+		return d.ino, d.ino
+	}
+	return d.ino, d.up
+}
+
+var _ tree.Dots = (*dirNode)(nil)
+
 // load makes the listing when there is none, or when it may be out of date and
 // a reader begins.
 func (d *dirNode) load(begin bool) error {

@@ -190,9 +190,8 @@ func (m *move) planReplace() (err error) {
 	} else if m.lastName, err = m.o.unlinkObject(&m.dst, m.now); err != nil {
 		return err
 	}
-	if !m.dst.own {
-		m.o.tx.Hide(m.to.ino, m.dest)
-	}
+	// The name below it, if there is one, stays hidden when the new one goes.
+	m.o.leave(m.to, m.dest)
 	return nil
 }
 

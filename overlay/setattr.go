@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"maps"
 	"math"
 	"time"
 
@@ -59,6 +60,10 @@ func (n *node) setMeta(in *tree.SetAttr) error {
 		return nil
 	}
 	o := n.o
+	caps, err := n.capsAtRisk(in)
+	if err != nil {
+		return err
+	}
 	return o.change(func() error {
 		if n.unlinked && n.kind == unix.S_IFDIR {
 			return nil // nobody will ask
@@ -70,11 +75,33 @@ func (n *node) setMeta(in *tree.SetAttr) error {
 		if err != nil {
 			return err
 		}
+		if caps != nil {
+			d.Rec.Xattrs, d.xattrs = caps, true
+			d.Own |= meta.OwnXattrs
+		}
 		d.setPerm(in)
 		d.setTimes(in, o.now())
 		o.save(d)
 		return nil
 	}, nil)
+}
+
+// capsAtRisk returns the xattrs of a file without its capabilities, if it has
+// any and a change of owner takes them away; else nil.
+func (n *node) capsAtRisk(in *tree.SetAttr) (map[string][]byte, error) {
+	if n.kind != unix.S_IFREG || in.Valid&(tree.SetUID|tree.SetGID|tree.SetKillPriv) == 0 {
+		return nil, nil
+	}
+	if size, err := n.Getxattr(xattrCaps, nil); err != nil || size == 0 {
+		return nil, nil
+	}
+	m, err := retry(n.o, n.xattrs)
+	if err != nil {
+		return nil, err
+	}
+	m = maps.Clone(m)
+	delete(m, xattrCaps)
+	return m, nil
 }
 
 func (d *draft) setPerm(in *tree.SetAttr) {
@@ -83,7 +110,7 @@ func (d *draft) setPerm(in *tree.SetAttr) {
 	}
 	d.Own |= meta.OwnPerm
 	if in.Valid&tree.SetKillPriv != 0 {
-		d.Mode = cleared(d.Mode)
+		d.dropPriv()
 	}
 	if in.Valid&tree.SetMode != 0 {
 		d.Mode = in.Mode &^ unix.S_IFMT

@@ -194,7 +194,7 @@ func (o *Overlay) baseReplaced(ino uint64) {
 func (d *dirNode) baseObjectChanged(name string) {
 	o := d.o
 	at := d.loc.Load()
-	if at == nil {
+	if at == nil || o.nodes.get(d.ino) != &d.node {
 		return
 	}
 	fd, err := o.dirfd(at)

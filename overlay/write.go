@@ -1,6 +1,8 @@
 package overlay
 
 import (
+	"maps"
+
 	"golang.org/x/sys/unix"
 
 	"astrid/fs/tree"
@@ -126,17 +128,15 @@ func (f *fileNode) spill(size int64) (uint64, error) {
 	return id, err
 }
 
-// killPriv clears set-uid, and set-gid where the group may execute.
+// killPriv clears set-uid, set-gid where the group may execute, and file
+// capabilities. Preconditions: makeOwn has been called.
 func (f *fileNode) killPriv() error {
 	o := f.o
 	o.mu.RLock()
 	_, x := o.rec(f.ino)
-	mode := uint32(0)
-	if x != nil {
-		mode = x.Mode
-	}
+	privileged := x != nil && (cleared(x.Mode) != x.Mode || x.Xattrs[xattrCaps] != nil)
 	o.mu.RUnlock()
-	if cleared(mode) == mode {
+	if !privileged {
 		return nil
 	}
 	return o.change(func() error {
@@ -144,10 +144,24 @@ func (f *fileNode) killPriv() error {
 		if err != nil {
 			return err
 		}
-		d.Mode = cleared(d.Mode)
+		d.dropPriv()
 		o.save(d)
 		return nil
 	}, nil)
+}
+
+// xattrCaps is the xattr of file capabilities (capabilities(7)).
+const xattrCaps = "security.capability"
+
+// dropPriv takes set-id bits and file capabilities away. The draft's own perm
+// and xattrs must be in it.
+func (d *draft) dropPriv() {
+	d.Mode = cleared(d.Mode)
+	if d.Rec.Xattrs[xattrCaps] != nil {
+		d.Rec.Xattrs = maps.Clone(d.Rec.Xattrs)
+		delete(d.Rec.Xattrs, xattrCaps)
+		d.xattrs = true
+	}
 }
 
 // cleared is mode without the privileges that a write takes away.

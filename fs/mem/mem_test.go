@@ -19,7 +19,13 @@ func TestPosix(t *testing.T) {
 }
 
 func TestSuite(t *testing.T) {
-	fstest.Run(t, fstest.Mount(t, writable(), fs.Options{AllowOther: true}))
+	m := writable()
+	t.Cleanup(func() { // runs after the unmount
+		if n := m.Held(); n != 0 {
+			t.Errorf("%d references were not given back", n)
+		}
+	})
+	fstest.Run(t, fstest.Mount(t, m, fs.Options{AllowOther: true}))
 }
 
 func TestSuiteUncached(t *testing.T) {
