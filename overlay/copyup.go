@@ -18,22 +18,28 @@ const (
 	copyTries = 5
 )
 
-// makeOwn gives f content of its own in the top layer, at least the first keep
-// bytes of what it had (keep < 0: all). After it the record in force is the top
-// layer's, and inline or in a data file that may be written to.
+// makeOwn gives f content of its own in the top layer, all that it had. After it
+// the record in force is the top layer's, and inline or in a data file that may
+// be written to.
 // Preconditions: f.io is held for writing, o.mu is not held.
-func (f *fileNode) makeOwn(keep int64) error {
-	_, err := retry(f.o, func() (struct{}, error) { return struct{}{}, f.takeContent(keep) })
+func (f *fileNode) makeOwn() error {
+	_, err := f.makeOwnCut(-1)
 	return err
 }
 
-func (f *fileNode) takeContent(keep int64) error {
+// makeOwnCut is makeOwn for the first keep bytes (keep < 0: all). When cut is
+// true that made the file shorter, and its times say so: both are one step.
+func (f *fileNode) makeOwnCut(keep int64) (cut bool, err error) {
+	return retry(f.o, func() (bool, error) { return f.takeContent(keep) })
+}
+
+func (f *fileNode) takeContent(keep int64) (cut bool, err error) {
 	o := f.o
 	o.mu.RLock()
 	l, x := o.rec(f.ino)
 	if f.ownedLocked(l, x) {
 		o.mu.RUnlock()
-		return nil
+		return false, nil
 	}
 	where := meta.Below
 	if x != nil {
@@ -43,7 +49,7 @@ func (f *fileNode) takeContent(keep int64) error {
 	o.mu.RUnlock()
 	switch where {
 	case meta.Inline: // in a frozen layer
-		return o.change(func() error {
+		return false, o.change(func() error {
 			d, err := o.edit(f.ino, nil, nil)
 			if err == nil {
 				o.save(d)
@@ -54,13 +60,13 @@ func (f *fileNode) takeContent(keep int64) error {
 		return f.copyFrozen(src, keep)
 	}
 	for range copyTries {
-		err := f.copyBase(src, keep)
+		cut, err := f.copyBase(src, keep)
 		if !errors.Is(err, errMoved) {
-			return err
+			return cut, err
 		}
 	}
 	o.cfg.Log.Warn("base file changes faster than it can be copied", "path", f.loc.Load().path())
-	return unix.EAGAIN
+	return false, unix.EAGAIN
 }
 
 // ownedLocked tells whether x, found in l, is content that may be written to.
@@ -72,20 +78,24 @@ func (f *fileNode) ownedLocked(l *meta.Layer, x *meta.Rec) bool {
 }
 
 // copyFrozen copies a data file of a frozen layer.
-func (f *fileNode) copyFrozen(src source, keep int64) error {
+func (f *fileNode) copyFrozen(src source, keep int64) (cut bool, err error) {
 	o := f.o
 	fd, err := src.open()
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer o.fds.put(fd)
 	var st layer.Stat
 	if err := layer.Statx(fd.fd, "", &st); err != nil {
-		return err
+		return false, err
 	}
-	id, err := o.copyData(fd.fd, limit(st.Size, keep), st.Atime, st.Mtime)
+	keep = limit(st.Size, keep)
+	if cut = keep < st.Size; cut {
+		st.Mtime = o.now()
+	}
+	id, err := o.copyData(fd.fd, keep, st.Atime, st.Mtime)
 	if err != nil {
-		return err
+		return false, err
 	}
 	err = o.change(func() error {
 		d, err := o.edit(f.ino, nil, nil)
@@ -100,7 +110,7 @@ func (f *fileNode) copyFrozen(src source, keep int64) error {
 	if err != nil {
 		o.removeData(id)
 	}
-	return err
+	return cut, err
 }
 
 func limit(size, keep int64) int64 {
@@ -135,30 +145,31 @@ var errMoved = errors.New("base file changed during copy-up")
 // copyBase takes content from the base: into the log when it is small, into a
 // data file otherwise. What the base file looked like is recorded, and its bytes
 // as a whole when they are few.
-func (f *fileNode) copyBase(src source, keep int64) error {
+func (f *fileNode) copyBase(src source, keep int64) (cut bool, err error) {
 	o := f.o
 	fd, err := src.open()
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer o.fds.put(fd)
 	u := &copyUp{f: f, fd: fd.fd, before: fdStat(fd.fd)}
 	if u.before == nil {
-		return unix.EIO
+		return false, unix.EIO
 	}
 	u.keep = limit(u.before.Size, keep)
+	u.cut = u.keep < u.before.Size
 	if err := u.read(); err != nil {
-		return err
+		return false, err
 	}
 	if after := fdStat(fd.fd); after == nil || after.Fingerprint() != u.before.Fingerprint() {
 		u.abandon()
-		return errMoved
+		return false, errMoved
 	}
 	if err := o.change(u.plan, nil); err != nil {
 		u.abandon()
-		return err
+		return false, err
 	}
-	return nil
+	return u.cut, nil
 }
 
 func fdStat(fd int) *layer.Stat {
@@ -175,6 +186,7 @@ type copyUp struct {
 	fd     int
 	before *layer.Stat
 	keep   int64
+	cut    bool   // keep is less than all
 	all    []byte // the whole original, when it is to be kept
 	data   uint64 // the data file, 0: inline
 	xattrs map[string][]byte
@@ -215,6 +227,16 @@ func (u *copyUp) readInline() error {
 	return err
 }
 
+// dataTimes gives a data file the times of its object.
+func (o *Overlay) dataTimes(id uint64, atime, mtime int64) error {
+	fd, err := o.openData(id)
+	if err != nil {
+		return err
+	}
+	defer o.fds.put(fd)
+	return layer.Utimes(fd.fd, atime, mtime)
+}
+
 func (u *copyUp) abandon() {
 	if u.data != 0 {
 		u.f.o.removeData(u.data)
@@ -245,6 +267,10 @@ func (u *copyUp) plan() error {
 	if d.Own&meta.OwnTimes == 0 {
 		d.Atime, d.Mtime, d.Ctime = st.Atime, st.Mtime, st.Ctime
 	}
+	if u.cut {
+		now := o.now()
+		d.Mtime, d.Ctime = now, now
+	}
 	d.Own |= meta.OwnPerm | meta.OwnTimes | meta.OwnXattrs | meta.OwnContent
 	d.Copied, d.Finger = true, st.Fingerprint()
 	d.Finger.Key = o.key(d.Finger.Key)
@@ -255,6 +281,9 @@ func (u *copyUp) plan() error {
 		}
 	}
 	if u.data != 0 {
+		if err := o.dataTimes(u.data, d.Atime, d.Mtime); err != nil {
+			return err
+		}
 		d.Where, d.DataID, d.Epoch = meta.Data, u.data, o.top().Epoch
 	} else {
 		d.Where, d.Size, d.content = meta.Inline, u.keep, u.all[:u.keep]

@@ -161,7 +161,7 @@ func (f *fileNode) setDataTimes(in *tree.SetAttr) error {
 	owned, id := f.ownedLocked(l, x), x.DataID
 	o.mu.RUnlock()
 	if !owned {
-		if err := f.makeOwn(-1); err != nil {
+		if err := f.makeOwn(); err != nil {
 			return err
 		}
 		id, _ = f.ownContent()

@@ -25,7 +25,7 @@ func (f *fileNode) Fallocate(_ *tree.Caller, mode uint32, off, length int64) err
 	}
 	f.io.Lock()
 	defer f.io.Unlock()
-	if err := f.makeOwn(-1); err != nil {
+	if err := f.makeOwn(); err != nil {
 		return err
 	}
 	id, size := f.ownContent()
@@ -139,7 +139,7 @@ func (f *fileNode) copyDisk(off int64, to *fileNode, dstOff, length int64) (n in
 	}
 	unlock := lockPair(f, to)
 	defer unlock()
-	if err := to.makeOwn(-1); err != nil {
+	if err := to.makeOwn(); err != nil {
 		return 0, true, err
 	}
 	o := f.o

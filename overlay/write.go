@@ -20,7 +20,7 @@ func (f *fileNode) WriteAt(_ *tree.Caller, p []byte, off int64, atEnd, killPriv 
 	}
 	f.io.Lock()
 	defer f.io.Unlock()
-	if err := f.makeOwn(-1); err != nil {
+	if err := f.makeOwn(); err != nil {
 		return 0, err
 	}
 	if killPriv {
@@ -197,7 +197,7 @@ func (f *fileNode) truncate(size int64) error {
 	if size < 0 {
 		return unix.EINVAL
 	}
-	if err := f.makeOwn(size); err != nil {
+	if cut, err := f.makeOwnCut(size); cut || err != nil {
 		return err
 	}
 	o := f.o

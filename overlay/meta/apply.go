@@ -122,7 +122,7 @@ func (l *Layer) touch(ino uint64, time int64, nlink int32) error {
 func (l *Layer) write(ino uint64, off, time int64, data []byte, at Slice) error {
 	x := l.Recs[ino]
 	end := off + int64(len(data))
-	if x == nil || x.Where != Inline || off < 0 || end > MaxInline {
+	if x == nil || x.Where != Inline || off < 0 || off > MaxInline || end > MaxInline {
 		return ErrFormat
 	}
 	x.Mtime, x.Ctime = time, time

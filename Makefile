@@ -1,0 +1,72 @@
+# Two commands do everything on a fresh machine: make demo and make test.
+# Both install what is missing (scripts/setup), where they may.
+
+SHELL := /bin/bash
+export GOTOOLCHAIN := local
+# The version comes from VERSION. Go's own look at the repository would only add
+# a way to fail: a checkout that belongs to somebody else.
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+
+PREFIX  ?= /usr/local
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+GO      ?= go
+
+# Tests wait for the disk and for each other's processes: two packages at a time
+# are what a machine with two cores stands, and more make time limits lie.
+P       ?= 2
+PKG     ?= ./...
+RUN     ?= .
+TIMEOUT ?= 40m
+
+SCRIPTS := .ci/run scripts/demo scripts/setup scripts/bench/run \
+           scripts/conformance/run $(wildcard scripts/conformance/stories/*.sh)
+
+.PHONY: all build test race soak bench conformance demo check vet fmt clean install setup
+
+all: build
+
+# build is quick when nothing has changed, so it is always asked for.
+build:
+	$(GO) build -trimpath -ldflags '-X main.revision=$(VERSION)' -o bin/astrid ./cmd/astrid
+
+setup:
+	@scripts/setup || echo 'make: going on; what needs the missing pieces will say so' >&2
+
+vet: setup
+	$(GO) vet $(PKG)
+
+fmt:
+	@unformatted=$$(gofmt -l cmd ctl fs kernel overlay scripts); \
+	if [[ -n $$unformatted ]]; then echo "gofmt -w is needed for:" $$unformatted; exit 1; fi
+
+test: setup fmt vet race
+
+# race runs the tests alone: make race PKG=./overlay/... RUN=TestModel
+race:
+	$(GO) run ./scripts/test -race -shuffle=on -timeout $(TIMEOUT) -p $(P) -run '$(RUN)' $(PKG)
+
+# soak runs the model tests for long; a failure prints the seed to repeat it with.
+soak: setup
+	ASTRID_MODEL_OPS=$${ASTRID_MODEL_OPS:-100000} \
+		$(GO) test -race -count=1 -timeout 10h -p $(P) -run 'Model' -v ./overlay/overlaytest
+
+bench: build setup
+	scripts/bench/run $(ARGS)
+
+conformance: build setup
+	scripts/conformance/run $(ARGS)
+
+demo: setup
+	@scripts/demo
+
+# check is what a change must pass before it is shown to anybody.
+check: fmt vet
+	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
+	else echo 'make: no shellcheck here, the scripts are not checked (apt-get install shellcheck)' >&2; fi
+	$(GO) test -count=1 ./cmd/astrid/internal/arch
+
+install: build
+	install -D -m 0755 bin/astrid '$(DESTDIR)$(PREFIX)/bin/astrid'
+
+clean:
+	rm -rf bin

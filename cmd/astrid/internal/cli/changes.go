@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"astrid/cmd/astrid/internal/view"
+	"astrid/kernel/fault"
+	"astrid/kernel/op"
+	"astrid/kernel/wire"
+)
+
+const changesHelp = `Lists every path that differs from the workspace, one a line: a letter and the
+path, relative to the root of the workspace.
+
+    A  added       D  deleted     T  another kind of object
+    M  modified    R  renamed     m  only mode, owner, times or attributes
+
+What lies under a .git directory is one line a repository, unless --all. Names
+with control characters or quotes are written as in C; -z prints raw names, each
+ended by a zero byte (a rename is followed by its old name).`
+
+func (a *app) changesCommand() *cobra.Command {
+	var zero, all bool
+	cmd := &cobra.Command{
+		Use:     "changes [PATH|GLOB…]",
+		Short:   "List what has changed",
+		Long:    changesHelp,
+		Example: "  astrid changes\n  astrid changes 'src/**'\n  astrid changes -z | xargs -0 -n1",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.changes(cmd.Context(), args, all, zero)
+		},
+	}
+	cmd.Flags().BoolVarP(&zero, "null", "z", false, "raw names, ended by zero bytes")
+	cmd.Flags().BoolVar(&all, "all", false, "every path under .git too")
+	return cmd
+}
+
+func (a *app) changes(ctx context.Context, args []string, all, zero bool) error {
+	if zero && a.json {
+		return fault.New(fault.Usage, "-z and --json exclude each other")
+	}
+	s, paths, err := a.pickPaths(ctx, args)
+	if err != nil {
+		return err
+	}
+	reply, err := a.callChanges(ctx, s, wire.ChangesRequest{Paths: paths, All: all})
+	if err != nil {
+		return err
+	}
+	switch {
+	case a.json:
+		return a.print(reply)
+	case zero:
+		return view.ChangesZ(a.Stdout, reply.Changes)
+	}
+	return view.Changes(a.Stdout, reply.Changes, view.Style{Colour: a.coloured(a.Stdout)})
+}
+
+// pickPaths is pick, with the arguments made relative to the workspace.
+func (a *app) pickPaths(ctx context.Context, args []string) (wire.Session, wire.Paths, error) {
+	s, err := a.pick(ctx)
+	if err != nil {
+		return s, nil, err
+	}
+	dir, _ := a.dir() // gone: relative paths mean the root's
+	paths, err := inWorkspace(s, dir, args)
+	return s, paths, err
+}
+
+func (a *app) callChanges(ctx context.Context, s wire.Session, req wire.ChangesRequest) (wire.ChangesReply, error) {
+	var reply wire.ChangesReply
+	err := a.kernel.Call(ctx, op.Changes, wire.For[wire.ChangesRequest]{Session: s.Name, Request: req}, &reply)
+	return reply, err
+}

@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"astrid/cmd/astrid/internal/view"
+	"astrid/kernel/fault"
+	"astrid/kernel/op"
+	"astrid/kernel/wire"
+)
+
+func (a *app) diffCommand() *cobra.Command {
+	var stat bool
+	cmd := &cobra.Command{
+		Use:   "diff [PATH|GLOB…]",
+		Short: "Show what has changed as a patch",
+		Long: `Prints what has changed as a patch that git apply understands. On a terminal it
+is coloured and shown in $PAGER. The exit code is 0 with or without differences.`,
+		Example: "  astrid diff\n  astrid diff --stat\n  astrid diff src | git -C elsewhere apply",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if stat {
+				return a.diffStat(cmd.Context(), args)
+			}
+			return a.diff(cmd.Context(), args)
+		},
+	}
+	cmd.Flags().BoolVar(&stat, "stat", false, "count lines instead of showing them")
+	return cmd
+}
+
+func (a *app) diffStat(ctx context.Context, args []string) error {
+	s, paths, err := a.pickPaths(ctx, args)
+	if err != nil {
+		return err
+	}
+	reply, err := a.callChanges(ctx, s, wire.ChangesRequest{Paths: paths, Stat: true})
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.print(reply)
+	}
+	return view.Stat(a.Stdout, reply.Changes, view.Style{Colour: a.coloured(a.Stdout)})
+}
+
+func (a *app) diff(ctx context.Context, args []string) error {
+	if a.json {
+		return fault.New(fault.Usage, "a patch is no JSON; astrid diff --stat --json counts it, astrid changes --json lists it")
+	}
+	s, paths, err := a.pickPaths(ctx, args)
+	if err != nil {
+		return err
+	}
+	out := view.NewPager(a.Stdout, a.Stderr, view.Style{Colour: a.coloured(a.Stdout)}, a.Getenv)
+	err = a.kernel.CallStream(ctx, op.Patch, wire.For[wire.PatchRequest]{Session: s.Name, Request: wire.PatchRequest{Paths: paths}}, nil, out)
+	if closed := out.Close(); closed || err == nil {
+		return nil // the reader has seen enough, or all
+	}
+	return err
+}

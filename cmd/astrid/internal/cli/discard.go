@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"astrid/cmd/astrid/internal/view"
+	"astrid/kernel/op"
+	"astrid/kernel/wire"
+)
+
+func (a *app) discardCommand() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "discard [PATH|GLOB…]",
+		Short: "Drop changes: the view shows the workspace again",
+		Long: `Drops changes, so that the view shows again what the workspace has. Without PATH
+it means all of them. It asks first; in a script it needs --yes. What was dropped
+is kept for a day.`,
+		Example: "  astrid discard 'build/**'\n  astrid discard --yes",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.discard(cmd.Context(), args, yes)
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+func (a *app) discard(ctx context.Context, args []string, yes bool) error {
+	s, paths, err := a.pickPaths(ctx, args)
+	if err != nil {
+		return err
+	}
+	if err := a.mayDiscard(ctx, s, paths, yes); err != nil {
+		return err
+	}
+	var reply wire.DiscardReply
+	req := wire.For[wire.DiscardRequest]{Session: s.Name, Request: wire.DiscardRequest{Paths: paths}}
+	if err := a.kernel.Call(ctx, op.Discard, req, &reply); err != nil {
+		return err
+	}
+	if a.json {
+		return a.print(reply)
+	}
+	return view.Discarded(a.Stdout, reply, view.Style{Colour: a.coloured(a.Stdout)})
+}
+
+// mayDiscard shows on a terminal what would be lost, and asks.
+func (a *app) mayDiscard(ctx context.Context, s wire.Session, paths wire.Paths, yes bool) error {
+	if yes || !a.asks() {
+		return a.agree(yes, "discard", "")
+	}
+	now, err := a.callChanges(ctx, s, wire.ChangesRequest{Paths: paths})
+	if err != nil {
+		return err
+	}
+	if len(now.Changes) == 0 {
+		fmt.Fprintln(a.Stderr, "there is nothing to discard")
+		return exit(0)
+	}
+	if err := view.Some(a.Stderr, now.Changes, view.Style{Colour: a.coloured(a.Stderr)}); err != nil {
+		return err
+	}
+	return a.agree(false, "discard", fmt.Sprintf("Drop %s from the view?", view.Count(len(now.Changes))))
+}

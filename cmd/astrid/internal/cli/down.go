@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"astrid/kernel/op"
+	"astrid/kernel/wire"
+)
+
+func (a *app) downCommand() *cobra.Command {
+	var req wire.DownRequest
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "down",
+		Short: "End a session's view, keeping its work",
+		Long: `Unmounts the view of a session. Uncommitted work is kept; astrid up brings it
+back. With --discard the session is forgotten with all it holds: it asks first,
+and in a script it needs --yes.
+
+A view in which programs have files open is left up, and they are named (exit 5);
+--force takes it away from them. The kernel ends with the last view.`,
+		Example: "  astrid down\n  astrid down --session draft --discard --yes",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.down(cmd.Context(), req, yes)
+		},
+	}
+	cmd.Flags().BoolVar(&req.Discard, "discard", false, "forget the session and its uncommitted work")
+	cmd.Flags().BoolVar(&req.Force, "force", false, "also when programs hold files open in the view")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
+
+func (a *app) down(ctx context.Context, req wire.DownRequest, yes bool) error {
+	s, err := a.pick(ctx)
+	if err != nil {
+		return err
+	}
+	req.Session = s.Name
+	if req.Discard {
+		if err := a.agree(yes, "down --discard", fmt.Sprintf("End session %s and lose what it has not committed?", s.Name)); err != nil {
+			return err
+		}
+	}
+	// This program must not be the one that keeps the view busy.
+	_ = os.Chdir("/")
+	if err := a.kernel.Call(ctx, op.Down, req, nil); err != nil {
+		return err
+	}
+	a.awaitKernel(ctx, s)
+	if a.json {
+		return a.print(wire.None{})
+	}
+	switch {
+	case req.Discard:
+		fmt.Fprintf(a.Stderr, "session %s is gone\n", s.Name)
+	default:
+		fmt.Fprintf(a.Stderr, "session %s is down; astrid up %s brings it back\n", s.Name, s.Base)
+	}
+	return nil
+}
+
+// awaitKernel waits, after the last session has gone down, until the kernel has
+// ended too, so that what a script does next finds everything unmounted.
+func (a *app) awaitKernel(ctx context.Context, gone wire.Session) {
+	list, err := a.list(ctx)
+	for _, s := range list {
+		if err == nil && s.Name != gone.Name && s.State != "stopped" {
+			return
+		}
+	}
+	h, err := a.home()
+	if err != nil {
+		return
+	}
+	lock, err := os.Open(h.Lock())
+	if err != nil {
+		return
+	}
+	defer lock.Close()
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for unix.Flock(int(lock.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"astrid/kernel"
+	"astrid/kernel/client"
+	"astrid/kernel/fault"
+	"astrid/kernel/home"
+	"astrid/kernel/view"
+	"astrid/kernel/wire"
+)
+
+func (a *app) kernelCommand() *cobra.Command {
+	var at string
+	cmd := &cobra.Command{
+		Use:    "kernel",
+		Short:  "Be the kernel of a home",
+		Long:   "Runs the kernel in this process. astrid up does it when none is running; SIGTERM ends it and keeps all work.",
+		Args:   noArgs,
+		Hidden: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			h, err := a.homeAt(at)
+			if err != nil {
+				return err
+			}
+			if err := view.ShedDescriptors(); err != nil {
+				return err
+			}
+			return a.serveKernel(cmd.Context(), h, nil)
+		},
+	}
+	cmd.Flags().StringVar(&at, "home", "", "Astrid's home, instead of that of the environment")
+	return cmd
+}
+
+func (a *app) homeAt(dir string) (home.Home, error) {
+	if dir == "" {
+		return a.home()
+	}
+	return home.At(dir)
+}
+
+// serveKernel boots a kernel, calls ready, and serves until a signal or until
+// there is nothing left to serve.
+func (a *app) serveKernel(ctx context.Context, h home.Home, ready func(context.Context) error) error {
+	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer stop()
+	k, err := kernel.New(ctx, kernel.Config{
+		Home: h, UserHome: a.userHome(), Environ: a.Environ, Build: a.Build, Log: a.log(),
+	})
+	if err != nil {
+		return err
+	}
+	if ready == nil {
+		return k.Run(ctx)
+	}
+	failed := make(chan error, 1)
+	go func() {
+		err := ready(ctx)
+		if err != nil {
+			k.Shutdown("the session did not come up")
+		}
+		failed <- err
+	}()
+	err = k.Run(ctx)
+	if readyErr := <-failed; readyErr != nil {
+		return readyErr
+	}
+	return err
+}
+
+func (a *app) userHome() string {
+	if dir := a.Getenv("HOME"); filepath.IsAbs(dir) {
+		return dir
+	}
+	return ""
+}
+
+// log is the log of a server: lines on standard error, which is a file unless
+// somebody watches.
+func (a *app) log() *slog.Logger { return slog.New(slog.NewTextHandler(a.Stderr, nil)) }
+
+// upForeground is up with the kernel in this process.
+func (a *app) upForeground(ctx context.Context, req wire.Up) error {
+	h, err := a.home()
+	if err != nil {
+		return err
+	}
+	if c, err := client.Dial(ctx, h); err == nil {
+		c.Close()
+		return fault.New(fault.Exists, "a kernel is running already, so it cannot be kept in the foreground; leave --foreground away, or end it with astrid down")
+	}
+	return a.serveKernel(ctx, h, func(ctx context.Context) error {
+		if _, err := a.dial(ctx); err != nil {
+			return err
+		}
+		s, err := a.callUp(ctx, req)
+		if err != nil {
+			return err
+		}
+		if !a.json {
+			fmt.Fprintln(a.Stderr, "the kernel stays in the foreground; Ctrl-C ends it and keeps all work")
+		}
+		return a.announce(s)
+	})
+}
+
+func (a *app) viewServerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "view-server",
+		Short:  "Serve one session's view",
+		Long:   "Serves the view of one session in this process. The kernel starts it; SIGTERM ends it and keeps all work.",
+		Args:   noArgs,
+		Hidden: true,
+		RunE:   func(cmd *cobra.Command, _ []string) error { return a.serveView(cmd.Context()) },
+	}
+}
+
+func (a *app) serveView(ctx context.Context) error {
+	h, err := a.home()
+	if err != nil {
+		return err
+	}
+	if err := view.ShedDescriptors(); err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	return view.Run(context.WithoutCancel(ctx), view.Config{
+		Home: h, Session: a.session, Build: a.Build, Signals: signals, Log: a.log(),
+	})
+}

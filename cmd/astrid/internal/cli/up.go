@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"astrid/cmd/astrid/internal/view"
+	"astrid/kernel/client"
+	"astrid/kernel/fault"
+	"astrid/kernel/op"
+	"astrid/kernel/wire"
+)
+
+const upHelp = `Makes a view of a workspace, or finds the one that is there, and prints its
+path. The view is a real directory: everything works in it, and nothing that is
+done in it reaches the workspace before astrid commit.
+
+DIR is the workspace. Without it, it is the project around the current
+directory: the nearest directory upwards with a .astrid, else with a .git, else
+with an ASTRID.md, else the current directory itself.
+
+Doing it again is harmless, and after a crash or a reboot it brings everything
+back that the view had acknowledged.`
+
+func (a *app) upCommand() *cobra.Command {
+	var foreground, yes bool
+	cmd := &cobra.Command{
+		Use:   "up [DIR]",
+		Short: "Make a view of a workspace and print its path",
+		Long:  upHelp,
+		Example: `  cd "$(astrid up)"                      work in a view of this project
+  astrid up ~/src/site --session draft   a second view of it, by name
+  astrid up --foreground                 keep the kernel here; Ctrl-C ends it`,
+		Args: upTo(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req, err := a.upRequest(cmd.Context(), args, yes)
+			if err != nil {
+				return err
+			}
+			if foreground {
+				return a.upForeground(cmd.Context(), req)
+			}
+			return a.up(cmd.Context(), req)
+		},
+	}
+	cmd.Flags().BoolVar(&foreground, "foreground", false, "keep the kernel in the foreground")
+	cmd.Flags().BoolVar(&yes, "yes", false, "agree to a workspace as large as / or the home directory")
+	return cmd
+}
+
+// upRequest says what the command line asks for.
+func (a *app) upRequest(ctx context.Context, args []string, yes bool) (wire.Up, error) {
+	dir, err := a.dir()
+	if len(args) == 1 && filepath.IsAbs(args[0]) {
+		dir, err = filepath.Clean(args[0]), nil
+	} else if len(args) == 1 {
+		dir = filepath.Join(dir, args[0])
+	}
+	if err != nil {
+		return wire.Up{}, err
+	}
+	if len(args) == 0 {
+		if s, ok := a.standing(ctx, dir); ok {
+			return wire.Up{Dir: s.Base, Session: s.Name, Confirmed: true}, nil
+		}
+		dir = projectRoot(dir)
+	} else if root := projectRoot(dir); root != dir && !a.json {
+		fmt.Fprintf(a.Stderr, "note: %s is a part of the project %s; the view will hold this part only\n", dir, root)
+	}
+	return wire.Up{Dir: dir, Session: a.session, Confirmed: yes}, nil
+}
+
+// standing finds the session in whose view the user stands: that is what they
+// mean, rather than a view of a view.
+func (a *app) standing(ctx context.Context, dir string) (wire.Session, bool) {
+	h, err := a.dial(ctx)
+	if err != nil || !within(real(dir), real(h.Sessions())) && !within(dir, h.Sessions()) {
+		return wire.Session{}, false
+	}
+	list, err := a.list(ctx)
+	if err != nil {
+		return wire.Session{}, false
+	}
+	around := closest(list, dir)
+	if len(around) != 1 || a.session != "" && a.session != around[0].Name {
+		return wire.Session{}, false
+	}
+	return around[0], true
+}
+
+// projectRoot is the nearest directory from dir upwards with a .astrid, else
+// with a .git, else with an ASTRID.md, else dir.
+func projectRoot(dir string) string {
+	for _, mark := range []string{".astrid", ".git", "ASTRID.md"} {
+		for at := dir; ; at = filepath.Dir(at) {
+			if _, err := os.Lstat(filepath.Join(at, mark)); !errors.Is(err, fs.ErrNotExist) && err == nil {
+				return at
+			}
+			if at == filepath.Dir(at) {
+				break
+			}
+		}
+	}
+	return dir
+}
+
+// up asks the kernel, which it starts when there is none.
+func (a *app) up(ctx context.Context, req wire.Up) error {
+	started, err := a.wake(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := a.callUp(ctx, req)
+	if err != nil {
+		if started {
+			a.letSleep(context.WithoutCancel(ctx))
+		}
+		return err
+	}
+	return a.announce(s)
+}
+
+// wake connects to the kernel and starts it when there is none.
+func (a *app) wake(ctx context.Context) (started bool, err error) {
+	h, err := a.dial(ctx)
+	if err == nil || !fault.Is(err, fault.NotRunning) {
+		return false, err
+	}
+	if err := client.Start(ctx, a.Exe, h, a.Environ); err != nil {
+		return false, err
+	}
+	_, err = a.dial(ctx)
+	return true, err
+}
+
+// letSleep ends a kernel that was started for nothing.
+func (a *app) letSleep(ctx context.Context) {
+	list, err := a.list(ctx)
+	if err != nil {
+		return
+	}
+	for _, s := range list {
+		if s.State != "stopped" && s.State != "failed" {
+			return
+		}
+	}
+	_ = a.kernel.Call(ctx, op.Shutdown, wire.ShutdownRequest{Reason: "started for a session that did not come up"}, nil)
+}
+
+// callUp asks for the session; on a terminal it asks the user what the kernel
+// wants confirmed.
+func (a *app) callUp(ctx context.Context, req wire.Up) (wire.Session, error) {
+	var s wire.Session
+	err := a.kernel.Call(ctx, op.Up, req, &s)
+	if fault.Is(err, fault.Denied) && !req.Confirmed && a.asks() {
+		fmt.Fprintf(a.Stderr, "%v\n", err)
+		if !a.confirm(fmt.Sprintf("Make a view of all of %s?", req.Dir)) {
+			return s, fault.New(fault.Interrupted, "nothing was done")
+		}
+		req.Confirmed = true
+		err = a.kernel.Call(ctx, op.Up, req, &s)
+	}
+	return s, err
+}
+
+func (a *app) announce(s wire.Session) error {
+	if a.json {
+		return a.print(s)
+	}
+	fmt.Fprintf(a.Stdout, "%s\n", s.Workspace)
+	view.Advice(a.Stderr, s)
+	return nil
+}

@@ -1,0 +1,37 @@
+// Package ctl is the control tree: the operation table and the live state as
+// files, mounted beside the socket.
+//
+//	ctl/version            what is running
+//	ctl/status             the kernel: pid, uptime, sessions, clients
+//	ctl/last-error         the sentence behind the last errno that this tree gave
+//	ctl/shutdown           one line stops the kernel
+//	ctl/sessions/NAME/
+//	    status  changes    what the session is, what it changed
+//	    patch              the same as a git patch
+//	    commit  discard    one line, one operation; read back, the last result
+//
+// The text of these files is in package text.
+//
+// # Contract
+//
+// Everything goes through the operation table; nothing here decides who may do
+// what, beyond asking that a caller has the kernel's own uid (checked at each
+// open and each line, besides the modes and the mount). A file to read is made
+// when it is first read and stays the same for that open. A write is one
+// operation a line, wherever the writes are split; it returns when the
+// operation has ended, with its errno, and the words are in last-error and in
+// the file itself. A line that is not understood is EINVAL and does nothing; an
+// empty line does nothing.
+//
+// A commit that applied what it could and held the rest back answers EPERM, as
+// the command line exits with 6: the file says which is which.
+//
+// A write is not interrupted by signals: whoever repeats a write after EINTR
+// would commit twice. A read is.
+//
+// The process that serves the tree must never open a path in it.
+//
+// # Locks
+//
+// Tree.mu is a leaf.
+package ctl

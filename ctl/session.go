@@ -1,0 +1,102 @@
+package ctl
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"syscall"
+
+	"astrid/ctl/text"
+	"astrid/fs/mem"
+	"astrid/kernel/op"
+	"astrid/kernel/wire"
+)
+
+// names are the sessions there are.
+func (t *Tree) names() ([]string, error) {
+	list, err := op.Run[wire.None, []wire.Session](t.owner(t.ctx), t.config.Table, op.List, wire.None{}, nil)
+	if err != nil {
+		return nil, t.failed("", op.List, err)
+	}
+	names := make([]string, 0, len(list))
+	for _, s := range list {
+		names = append(names, s.Name)
+	}
+	t.forget(names)
+	return names, nil
+}
+
+// sessions lists the directory of that name.
+func (t *Tree) sessions() ([]string, error) { return t.names() }
+
+// forget drops the results of sessions that are no more.
+func (t *Tree) forget(alive []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name := range t.results {
+		if !slices.Contains(alive, name) {
+			delete(t.results, name)
+		}
+	}
+}
+
+// session is the directory of one session.
+func (t *Tree) session(name string) (mem.Item, error) {
+	names, err := t.names()
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(names, name) {
+		return nil, fmt.Errorf("there is no session %q: %w", name, syscall.ENOENT)
+	}
+	dir := mem.Static(map[string]mem.Item{
+		op.Status:  t.reader(op.Status+" "+name, t.status(name)),
+		op.Changes: t.reader(op.Changes+" "+name, t.changes(name)),
+		op.Patch:   mem.Func(t.patch(name)).Perm(0o400),
+		op.Commit:  mem.Lines(maxLine, t.writer(name, op.Commit, t.commit(name))).And(t.shown(name, op.Commit)),
+		op.Discard: mem.Lines(maxLine, t.writer(name, op.Discard, t.discard(name))).And(t.shown(name, op.Discard)),
+	})
+	dir.Perm = 0o700
+	return dir, nil
+}
+
+func (t *Tree) status(name string) func(context.Context) ([]byte, error) {
+	return func(ctx context.Context) ([]byte, error) {
+		s, err := op.Run[wire.For[wire.None], wire.Status](ctx, t.config.Table, op.Status, wire.For[wire.None]{Session: name}, nil)
+		return text.Status(s), err
+	}
+}
+
+func (t *Tree) changes(name string) func(context.Context) ([]byte, error) {
+	return func(ctx context.Context) ([]byte, error) {
+		r, err := op.Run[wire.For[wire.ChangesRequest], wire.ChangesReply](ctx, t.config.Table, op.Changes, wire.For[wire.ChangesRequest]{Session: name}, nil)
+		return text.Changes(r.Changes), err
+	}
+}
+
+func (t *Tree) commit(name string) func(context.Context, string) ([]byte, bool, error) {
+	return func(ctx context.Context, line string) ([]byte, bool, error) {
+		req, ok, err := text.ParseCommit(line)
+		if !ok {
+			return nil, false, err
+		}
+		r, err := op.Run[wire.For[wire.CommitRequest], wire.CommitReply](ctx, t.config.Table, op.Commit,
+			wire.For[wire.CommitRequest]{Session: name, Request: req}, nil)
+		if err != nil {
+			return nil, false, err
+		}
+		return text.Commit(r), true, r.Err()
+	}
+}
+
+func (t *Tree) discard(name string) func(context.Context, string) ([]byte, bool, error) {
+	return func(ctx context.Context, line string) ([]byte, bool, error) {
+		req, ok, err := text.ParseDiscard(line)
+		if !ok {
+			return nil, false, err
+		}
+		r, err := op.Run[wire.For[wire.DiscardRequest], wire.DiscardReply](ctx, t.config.Table, op.Discard,
+			wire.For[wire.DiscardRequest]{Session: name, Request: req}, nil)
+		return text.Discard(r), true, err
+	}
+}

@@ -1,0 +1,149 @@
+package proc
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"astrid/kernel/fault"
+)
+
+// Sandbox describes the surroundings of one program. All paths are absolute.
+type Sandbox struct {
+	View     string   // where the view is mounted
+	Dir      string   // the workspace, over whose path the view is bound
+	Cwd      string   // where the program starts, as it will see it
+	Home     string   // Astrid's home
+	UserHome string   // may be empty
+	Cache    string   // private directory for the program's caches; made when missing
+	Read     []string // paths that are to be readable although they would be hidden
+	Net      bool
+	Env      []string
+
+	Stdin, Stdout, Stderr *os.File
+	// Signals are handed on to the program.
+	Signals <-chan os.Signal
+}
+
+// shell lets a missing program have the status that shells give it (127), which
+// bubblewrap cannot tell from its own failures.
+const shell = "/bin/sh"
+
+// Run runs argv and returns its exit status, 128+n when signal n ended it. An
+// error says that it did not run.
+func (s *Sandbox) Run(ctx context.Context, argv []string) (int, error) {
+	if len(argv) == 0 {
+		return 0, fault.New(fault.Usage, "there is no command to run")
+	}
+	bwrap, err := exec.LookPath("bwrap")
+	if err != nil {
+		return 0, fault.New(fault.Unsupported, "astrid run needs bubblewrap and there is no bwrap on PATH: install the package bubblewrap")
+	}
+	args, err := s.args()
+	if err != nil {
+		return 0, err
+	}
+	args = append(args, "--json-status-fd", "3", "--", shell, "-c", `exec "$@"`, "astrid-run")
+	return s.start(ctx, exec.Command(bwrap, append(args, argv...)...))
+}
+
+func (s *Sandbox) start(ctx context.Context, cmd *exec.Cmd) (int, error) {
+	told, tell, err := os.Pipe()
+	if err != nil {
+		return 0, err
+	}
+	defer told.Close()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
+	cmd.ExtraFiles = []*os.File{tell}
+	cmd.Env = s.environ()
+	cmd.Dir = "/"
+	err = cmd.Start()
+	tell.Close()
+	if err != nil {
+		return 0, fault.Wrap(fault.Unsupported, err, "start bubblewrap")
+	}
+	st := newStatus()
+	go st.read(told)
+	stop := make(chan struct{})
+	forwarded := make(chan struct{})
+	go func() {
+		defer close(forwarded)
+		s.forward(ctx, cmd.Process, st, stop)
+	}()
+	waitErr := cmd.Wait()
+	close(stop)
+	<-forwarded
+	<-st.ended
+	return verdict(waitErr, st)
+}
+
+// verdict tells the end of the program from a sandbox that was not made:
+// bubblewrap reports an exit code only when it got as far as starting the program.
+func verdict(waitErr error, st *status) (int, error) {
+	if code, ok := st.exitCode(); ok {
+		return code, nil
+	}
+	var exit *exec.ExitError
+	if errors.As(waitErr, &exit) {
+		if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+			return 128 + int(ws.Signal()), nil
+		}
+	}
+	return 0, fault.New(fault.Unsupported,
+		"the sandbox could not be made, and nothing was run without it (bwrap says why above); unprivileged user namespaces must be allowed: "+
+			"sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns, user.max_user_namespaces")
+}
+
+// forward hands signals on to the program until stop is closed.
+func (s *Sandbox) forward(ctx context.Context, bwrap *os.Process, st *status, stop <-chan struct{}) {
+	for {
+		select {
+		case sig := <-s.Signals:
+			if n, ok := sig.(syscall.Signal); !ok || !st.signal(n) {
+				_ = bwrap.Kill()
+			}
+		case <-ctx.Done():
+			_ = bwrap.Kill()
+			<-stop
+			return
+		case <-stop:
+			return
+		}
+	}
+}
+
+// newSession tells whether the program must not share our terminal: where the
+// machine lets a program type into its terminal, it could type commands that
+// run outside.
+func newSession(files ...*os.File) bool {
+	setting, err := os.ReadFile("/proc/sys/dev/tty/legacy_tiocsti")
+	if err == nil && len(setting) > 0 && setting[0] == '0' {
+		return false
+	}
+	for _, f := range files {
+		if f == nil {
+			continue
+		}
+		if _, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// real is path without symbolic links as far as it exists.
+func real(path string) string {
+	path = filepath.Clean(path)
+	if resolved, err := filepath.EvalSymlinks(path); err == nil {
+		return resolved
+	}
+	if path == "/" {
+		return path
+	}
+	return filepath.Join(real(filepath.Dir(path)), filepath.Base(path))
+}

@@ -1,0 +1,10 @@
+// Package client speaks to a running kernel over its socket, and starts one.
+//
+// A Client is one connection past its handshake. Its calls may run side by
+// side; each has an id of its own in its topics. When the connection ends,
+// every call that waits fails with Kind NotRunning, and the Client is of no
+// more use: dial again. Giving a call up (its ctx ends) leaves the connection
+// usable; closing the connection cancels what the kernel still does for it.
+//
+// Locks: Client.mu is a leaf; Client.writing is held while one frame is written.
+package client

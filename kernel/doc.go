@@ -1,0 +1,44 @@
+// Package kernel is the control plane of Astrid: one Kernel per home owns the
+// table of sessions, the operation table, the control tree and the socket, and
+// nothing else of Astrid reaches a workspace but through it.
+//
+// # Invariants of the whole system
+//
+//  1. One kernel a home: whoever holds the flock on sessions/system.lock. It is
+//     taken before anything else in the home is touched and given back last.
+//  2. Nothing that is done in a view reaches the workspace but by a commit, and
+//     every commit is one operation of the table that its caller was entitled to.
+//  3. A commit is all or nothing over a crash at any instant.
+//  4. The kernel may be killed at any instant without disturbing a program that
+//     works in a view: views are served by processes of their own, and the next
+//     kernel takes them over.
+//  5. A view server may be killed at any instant without losing what was
+//     acknowledged: it is started again and replays its log.
+//  6. Every door (socket, control files, command line) goes through the one
+//     operation table: one check, one rate, one audit record, one vocabulary of
+//     errors. What the table was not told may be done is denied.
+//  7. What is secret is 0600 in a directory 0700 from its first moment; tokens
+//     and nonces appear in no log.
+//  8. A client that is slow, silent, malformed or gone costs nobody but itself.
+//  9. The kernel serves only the control tree and never opens a path in it. It
+//     may touch views like any program, but never without a deadline.
+//  10. system.ready exists only while socket and control tree answer. A token
+//     on disk is that of the running kernel, or of one that was killed.
+//  11. A stop ends within Config.StopTimeout, whatever hangs, and says what it
+//     left. Uncommitted work is kept by every way of stopping.
+//  12. Every queue, frame, line and rate has a bound that its package states.
+//
+// # Boot and stop
+//
+// New is the boot: numbered steps, each logged with its duration. When one
+// fails, those before it are undone in reverse and the error names it. Run
+// serves until there is a reason to stop, and undoes the steps in reverse.
+//
+// Reasons to stop: ctx of Run ends (a signal), the operation `shutdown`, or
+// nothing left to do: no session is up after a `down`, or none has been for
+// Config.Linger.
+//
+// # Locks
+//
+// Kernel.mu is a leaf.
+package kernel

@@ -1,0 +1,42 @@
+package kernel
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"time"
+
+	"astrid/kernel/op"
+	"astrid/kernel/wire"
+)
+
+// face is the kernel as the operation table sees it.
+type face struct{ k *Kernel }
+
+var _ op.Kernel = face{}
+
+// Version implements op.Kernel.
+func (f face) Version() wire.VersionReply {
+	return wire.VersionReply{Version: wire.Version, Protocol: wire.Protocol, Build: f.k.config.Build, Go: runtime.Version()}
+}
+
+// Status implements op.Kernel.
+func (f face) Status(ctx context.Context) (wire.KernelStatus, error) {
+	k := f.k
+	sessions, err := k.Sessions.List(ctx)
+	if err != nil {
+		return wire.KernelStatus{}, err
+	}
+	s := wire.KernelStatus{
+		PID: os.Getpid(), Version: wire.Version, Home: k.Home.String(), Started: k.Started,
+		Uptime: time.Since(k.Started).Seconds(), Sessions: sessions, BootSeconds: k.boot.Seconds(),
+		LastStopCause: k.stopping(),
+	}
+	s.ShuttingDown = s.LastStopCause != ""
+	s.OpsDone, s.OpsFailed = k.Ops.Counts()
+	s.Clients, s.Refused, s.SlowClients = k.Socket.Stats()
+	return s, nil
+}
+
+// Shutdown implements op.Kernel.
+func (f face) Shutdown(reason string) { f.k.Shutdown(reason) }

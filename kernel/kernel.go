@@ -1,0 +1,84 @@
+package kernel
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"astrid/ctl"
+	"astrid/kernel/home"
+	"astrid/kernel/op"
+	"astrid/kernel/session"
+	"astrid/kernel/socket"
+)
+
+// Kernel is a running kernel. Its fields are set by New and not changed after.
+type Kernel struct {
+	Home     home.Home
+	Sessions *session.Table
+	Ops      *op.Table
+	Ctl      *ctl.Server
+	Socket   *socket.Server
+	Started  time.Time
+
+	config Config
+	boot   time.Duration
+	undo   []undo // of the steps done, in order
+	lock   *os.File
+	ended  chan string   // operations that ended, for the idle watch; capacity 1
+	wanted chan struct{} // closed when somebody asked for a stop
+
+	mu     sync.Mutex
+	reason string // of the stop, empty before; guarded by mu
+}
+
+// undo takes back one step of the boot.
+type undo struct {
+	name string
+	do   func(context.Context) error
+}
+
+// New boots a kernel: when it returns, clients are served. Run must follow, or
+// Stop. An error names the step that failed; everything before it is undone.
+//
+// It panics when the program is set up so that it would deadlock: with one
+// processor for goroutines, a reader of the control tree that is a child of
+// this process would wait for the goroutine that it keeps from running.
+func New(ctx context.Context, c Config) (*Kernel, error) {
+	if n := runtime.GOMAXPROCS(0); n < 2 {
+		panic(fmt.Sprintf("kernel: GOMAXPROCS is %d, and a kernel that serves a file system needs 2: raise it before kernel.New", n))
+	}
+	c, err := c.validated()
+	if err != nil {
+		return nil, err
+	}
+	k := &Kernel{Home: c.Home, Started: time.Now(), config: c, ended: make(chan string, 1), wanted: make(chan struct{})}
+	for _, s := range k.steps() {
+		if err := k.step(ctx, s); err != nil {
+			k.config.Log.Error("boot failed", "step", s.name, "err", err)
+			stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.StopTimeout)
+			defer cancel()
+			k.unwind(stopCtx)
+			return nil, fmt.Errorf("boot, %s: %w", s.name, err)
+		}
+	}
+	c.Log.Info("kernel ready", "pid", os.Getpid(), "home", c.Home.String(), "took", k.boot)
+	return k, nil
+}
+
+// step does one step of the boot.
+func (k *Kernel) step(ctx context.Context, s step) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := s.do(ctx); err != nil {
+		return err
+	}
+	k.undo = append(k.undo, undo{s.name, s.undo})
+	k.config.Log.Info("boot step", "step", s.name, "took", time.Since(began))
+	return nil
+}

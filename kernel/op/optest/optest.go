@@ -1,0 +1,275 @@
+// Package optest is a table of sessions and a kernel that live in memory, so
+// that the doors to the operation table are tested without a mount.
+package optest
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"astrid/kernel/fault"
+	"astrid/kernel/home"
+	"astrid/kernel/op"
+	"astrid/kernel/wire"
+)
+
+// epoch is the moment at which everything in a Sessions happened.
+func epoch() time.Time { return time.Date(2026, 3, 15, 12, 0, 0, 0, time.UTC) }
+
+// Sessions implements op.Sessions. The zero value is empty and ready.
+type Sessions struct {
+	// Gate, when it is not nil, is waited for by Status before it answers.
+	Gate chan struct{}
+	// PatchText is what Patch writes.
+	PatchText []byte
+
+	mu   sync.Mutex
+	all  map[string]*session // guarded by mu
+	hits []string            // method and session of each call, guarded by mu
+}
+
+type session struct {
+	wire.Session
+	changes []wire.Change
+	commits uint64
+}
+
+var _ op.Sessions = (*Sessions)(nil)
+
+// Add makes a session that has changed the given paths.
+func (s *Sessions) Add(name string, changed ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all == nil {
+		s.all = map[string]*session{}
+	}
+	n := &session{Session: wire.Session{Name: name, Base: "/base/" + name, Workspace: "/ws/" + name, State: "running", PID: 4242, Created: epoch(), Since: epoch()}}
+	for _, path := range changed {
+		c := wire.Change{Op: "A", Kind: "file", Mode: 0o644, Size: int64(len(path)), Held: strings.HasPrefix(path, "held")}
+		c.Path, c.PathB64 = wire.SplitPath(path)
+		n.changes = append(n.changes, c)
+	}
+	s.all[name] = n
+}
+
+// Calls returns the calls so far, "method session" each.
+func (s *Sessions) Calls() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.hits)
+}
+
+// find is called by every operation. A session named after a fault code fails
+// with that kind.
+func (s *Sessions) find(method, name string) (*session, error) {
+	s.hits = append(s.hits, method+" "+name)
+	if code, ok := strings.CutPrefix(name, "fail-"); ok {
+		return nil, fault.New(fault.FromCode(strings.ReplaceAll(code, "-", "_")), "%s of %s fails as it was asked to", method, name)
+	}
+	if n := s.all[name]; n != nil {
+		return n, nil
+	}
+	return nil, fault.New(fault.NotFound, "there is no session %q", name)
+}
+
+// Up makes a session.
+func (s *Sessions) Up(_ context.Context, req wire.Up) (wire.Session, error) {
+	name := req.Session
+	if name == "" {
+		name = home.NameFor(req.Dir)
+	}
+	s.mu.Lock()
+	n, err := s.find("up", name)
+	s.mu.Unlock()
+	if fault.Is(err, fault.NotFound) {
+		s.Add(name)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		n, err = s.all[name], nil
+	}
+	if err != nil {
+		return wire.Session{}, err
+	}
+	n.State = "running"
+	return n.Session, nil
+}
+
+// Down stops a session.
+func (s *Sessions) Down(_ context.Context, req wire.DownRequest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.find("down", req.Session)
+	if err == nil {
+		n.State = "stopped"
+	}
+	return err
+}
+
+// List lists the sessions.
+func (s *Sessions) List(context.Context) ([]wire.Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := []wire.Session{}
+	for _, n := range s.all {
+		list = append(list, n.Session)
+	}
+	slices.SortFunc(list, func(a, b wire.Session) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+// Remove forgets a session.
+func (s *Sessions) Remove(_ context.Context, req wire.RemoveRequest) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.find("rm", req.Session)
+	if err == nil {
+		delete(s.all, req.Session)
+	}
+	return err
+}
+
+// Status describes a session.
+func (s *Sessions) Status(ctx context.Context, name string) (wire.Status, error) {
+	if s.Gate != nil {
+		select {
+		case <-s.Gate:
+		case <-ctx.Done():
+			return wire.Status{}, ctx.Err()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.find("status", name)
+	if err != nil {
+		return wire.Status{}, err
+	}
+	return wire.Status{Session: n.Session, Changes: wire.Counts{Added: len(n.changes)}, Digest: "d0", Commits: n.commits, Uptime: 1.5}, nil
+}
+
+// Changes lists the paths given to Add.
+func (s *Sessions) Changes(_ context.Context, name string, req wire.ChangesRequest) (wire.ChangesReply, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.find("changes", name)
+	if err != nil {
+		return wire.ChangesReply{}, err
+	}
+	return wire.ChangesReply{Changes: pick(n.changes, req.Paths), Digest: "d0"}, nil
+}
+
+func pick(all []wire.Change, paths []string) []wire.Change {
+	picked := []wire.Change{}
+	for _, c := range all {
+		if len(paths) == 0 || slices.Contains(paths, c.Name()) {
+			picked = append(picked, c)
+		}
+	}
+	return picked
+}
+
+// Patch writes PatchText in two pieces.
+func (s *Sessions) Patch(_ context.Context, name string, _ wire.PatchRequest, w io.Writer) error {
+	s.mu.Lock()
+	_, err := s.find("patch", name)
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	half := len(s.PatchText) / 2
+	if _, err := w.Write(s.PatchText[:half]); err != nil {
+		return err
+	}
+	_, err = w.Write(s.PatchText[half:])
+	return err
+}
+
+// Commit applies the changes picked, but those that are held.
+func (s *Sessions) Commit(_ context.Context, name string, req wire.CommitRequest) (wire.CommitReply, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.find("commit", name)
+	if err != nil {
+		return wire.CommitReply{}, err
+	}
+	if req.If != "" && req.If != "d0" {
+		return wire.CommitReply{}, fault.New(fault.Conflict, "the changes have moved from %s to d0: look again", req.If)
+	}
+	reply := wire.CommitReply{DryRun: req.DryRun, Digest: "d1"}
+	for _, c := range pick(n.changes, req.Paths) {
+		if c.Held && req.Git != "yes" {
+			reply.Held = append(reply.Held, c)
+			continue
+		}
+		reply.Applied = append(reply.Applied, c)
+	}
+	if !req.DryRun && len(reply.Applied) > 0 {
+		n.commits++
+		n.drop(reply.Applied)
+		reply.Number = n.commits
+	}
+	return reply, nil
+}
+
+// drop takes changes out of the session.
+func (n *session) drop(gone []wire.Change) {
+	n.changes = slices.DeleteFunc(n.changes, func(c wire.Change) bool {
+		return slices.ContainsFunc(gone, func(d wire.Change) bool { return d.Name() == c.Name() })
+	})
+}
+
+// Discard drops the changes picked.
+func (s *Sessions) Discard(_ context.Context, name string, req wire.DiscardRequest) (wire.DiscardReply, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.find("discard", name)
+	if err != nil {
+		return wire.DiscardReply{}, err
+	}
+	dropped := pick(n.changes, req.Paths)
+	n.drop(dropped)
+	return wire.DiscardReply{Dropped: dropped, Kept: "/kept"}, nil
+}
+
+// Recover finds nothing to do.
+func (s *Sessions) Recover(_ context.Context, name string) (wire.RecoverReply, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.find("recover", name)
+	return wire.RecoverReply{Actions: []string{}}, err
+}
+
+// Kernel implements op.Kernel and remembers what it was told.
+type Kernel struct {
+	Stop     chan string // receives the reason of each Shutdown that fits
+	Sessions *Sessions
+}
+
+var _ op.Kernel = (*Kernel)(nil)
+
+// Version names a fixed build.
+func (k *Kernel) Version() wire.VersionReply {
+	return wire.VersionReply{Version: wire.Version, Protocol: wire.Protocol, Build: "test", Go: "go"}
+}
+
+// Status lists the sessions and fixed numbers.
+func (k *Kernel) Status(ctx context.Context) (wire.KernelStatus, error) {
+	list, err := k.Sessions.List(ctx)
+	return wire.KernelStatus{PID: 1, Version: wire.Version, Home: "/home", Started: epoch(), Uptime: 2, Sessions: list}, err
+}
+
+// Shutdown remembers the reason.
+func (k *Kernel) Shutdown(reason string) {
+	select {
+	case k.Stop <- reason:
+	default:
+	}
+}
+
+// New makes a table over s and a Kernel.
+func New(s *Sessions) (*op.Table, *Kernel) {
+	k := &Kernel{Stop: make(chan string, 1), Sessions: s}
+	return op.New(op.Config{Sessions: s, Kernel: k}), k
+}

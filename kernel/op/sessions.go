@@ -1,0 +1,35 @@
+package op
+
+import (
+	"context"
+	"io"
+
+	"astrid/kernel/wire"
+)
+
+// Sessions is what the operation table asks of the table of sessions. Every
+// name that arrives here has been checked by home.CheckSession; every error
+// that leaves should carry a fault.Kind.
+//
+// The methods may be called from many goroutines at once and return soon after
+// ctx ends; an operation that has passed its point of no return (a commit that
+// is applying) goes on in the view server and is told by the next status.
+type Sessions interface {
+	// Up makes or finds the session for a workspace and returns once its view
+	// answers. It is idempotent: a running session is returned as it is.
+	Up(ctx context.Context, req wire.Up) (wire.Session, error)
+	// Down ends the view server of req.Session.
+	Down(ctx context.Context, req wire.DownRequest) error
+	// List returns every session, running or not, ordered by name.
+	List(ctx context.Context) ([]wire.Session, error)
+	// Remove forgets a session that is down, and what it had not committed.
+	Remove(ctx context.Context, req wire.RemoveRequest) error
+	Status(ctx context.Context, session string) (wire.Status, error)
+	Changes(ctx context.Context, session string, req wire.ChangesRequest) (wire.ChangesReply, error)
+	// Patch writes a git-format patch to w as it is made. An error of w ends
+	// it and comes back.
+	Patch(ctx context.Context, session string, req wire.PatchRequest, w io.Writer) error
+	Commit(ctx context.Context, session string, req wire.CommitRequest) (wire.CommitReply, error)
+	Discard(ctx context.Context, session string, req wire.DiscardRequest) (wire.DiscardReply, error)
+	Recover(ctx context.Context, session string) (wire.RecoverReply, error)
+}

@@ -1,0 +1,64 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"astrid/kernel/fault"
+)
+
+// settleTime is how long the dirty pages of a view may take to reach its server.
+const settleTime = 2 * time.Minute
+
+// settlePages brings what programs wrote through shared mappings into the view
+// server: syncfs makes the machine queue the writes, and statfs is answered
+// only after every request that was queued before it. It runs aside, because a
+// view whose server hangs would hang whoever touches it.
+func (e *entry) settlePages(ctx context.Context) error {
+	done := make(chan error, 1)
+	go func() { done <- syncView(e.t.cfg.Home.Workspace(e.name)) }()
+	timer := time.NewTimer(settleTime)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fault.Wrap(fault.Unavailable, err, "the view of session %s could not be frozen; try again", e.name)
+		}
+		return nil
+	case <-timer.C:
+		return fault.New(fault.Unavailable, "the view of session %s did not come to rest within %s; try again when its writers have finished", e.name, settleTime)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func syncView(workspace string) error {
+	dir, err := unix.Open(filepath.Dir(workspace), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open the session: %w", err)
+	}
+	defer unix.Close(dir)
+	root, err := unix.Openat2(dir, filepath.Base(workspace), &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_BENEATH,
+	})
+	if err != nil {
+		return fmt.Errorf("open the view: %w", err)
+	}
+	defer unix.Close(root)
+	if err := unix.Syncfs(root); err != nil {
+		return fmt.Errorf("syncfs: %w", err)
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(root, &st); err != nil {
+		return fmt.Errorf("statfs: %w", err)
+	}
+	if st.Type != unix.FUSE_SUPER_MAGIC {
+		return fmt.Errorf("the view is not mounted")
+	}
+	return nil
+}

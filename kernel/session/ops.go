@@ -1,0 +1,188 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"syscall"
+	"time"
+
+	"astrid/kernel/fault"
+	"astrid/kernel/wire"
+)
+
+// patience is how long an operation waits for a view server that restarts.
+const patience = 10 * time.Second
+
+// Status is what a session's view says of itself; of one that is not running,
+// what the table knows.
+func (t *Table) Status(ctx context.Context, session string) (wire.Status, error) {
+	e, err := t.find(session)
+	if err != nil {
+		return wire.Status{}, err
+	}
+	var st wire.Status
+	if state, _, _ := e.look(); state != stopped && state != failed {
+		if err := e.call(ctx, wire.ViewStatus, nil, &st); err != nil {
+			return wire.Status{}, err
+		}
+	}
+	st.Session = e.describe()
+	return st, nil
+}
+
+// Changes lists what a view says against its base.
+func (t *Table) Changes(ctx context.Context, session string, req wire.ChangesRequest) (wire.ChangesReply, error) {
+	return callFor[wire.ChangesReply](ctx, t, session, wire.ViewChanges, req)
+}
+
+// Patch writes what a view says against its base as a git patch.
+func (t *Table) Patch(ctx context.Context, session string, req wire.PatchRequest, w io.Writer) error {
+	e, err := t.find(session)
+	if err != nil {
+		return err
+	}
+	began := false
+	for {
+		err := e.once(ctx, wire.ViewPatch, req, nil, func(r wire.ViewReply) error {
+			began = true
+			_, err := w.Write(r.Chunk)
+			return err
+		})
+		if !errors.Is(err, errLost) || ctx.Err() != nil {
+			return err
+		}
+		if began {
+			return fault.New(fault.Unavailable, "the view of session %s ended in the middle of the patch; ask again", e.name)
+		}
+	}
+}
+
+// Commit freezes the view and applies its changes to the base.
+func (t *Table) Commit(ctx context.Context, session string, req wire.CommitRequest) (wire.CommitReply, error) {
+	e, err := t.find(session)
+	if err != nil {
+		return wire.CommitReply{}, err
+	}
+	if err := e.awaitUp(ctx); err != nil {
+		return wire.CommitReply{}, err
+	}
+	if err := e.settlePages(ctx); err != nil {
+		return wire.CommitReply{}, err
+	}
+	return change[wire.CommitReply](ctx, e, wire.ViewCommit, req)
+}
+
+// Discard drops changes from a view.
+func (t *Table) Discard(ctx context.Context, session string, req wire.DiscardRequest) (wire.DiscardReply, error) {
+	e, err := t.find(session)
+	if err != nil {
+		return wire.DiscardReply{}, err
+	}
+	return change[wire.DiscardReply](ctx, e, wire.ViewDiscard, req)
+}
+
+// Recover finishes or rolls back a commit that was interrupted.
+func (t *Table) Recover(ctx context.Context, session string) (wire.RecoverReply, error) {
+	return callFor[wire.RecoverReply](ctx, t, session, wire.ViewRecover, nil)
+}
+
+func callFor[Out any](ctx context.Context, t *Table, session, op string, in any) (Out, error) {
+	var out Out
+	e, err := t.find(session)
+	if err == nil {
+		err = e.call(ctx, op, in, &out)
+	}
+	return out, err
+}
+
+// change performs an operation that must not be done twice.
+func change[Out any](ctx context.Context, e *entry, op string, in any) (Out, error) {
+	var out Out
+	err := e.once(ctx, op, in, &out, nil)
+	if errors.Is(err, errLost) && ctx.Err() == nil {
+		err = fault.New(fault.Unavailable,
+			"the view server of session %s ended during the %s; the next one finishes it or takes it back: look at astrid status before you ask again", e.name, op)
+	}
+	return out, err
+}
+
+// call performs an operation that may be done twice: when the view server dies
+// under it, the next one is asked.
+func (e *entry) call(ctx context.Context, op string, in, out any) error {
+	for {
+		err := e.once(ctx, op, in, out, nil)
+		if !errors.Is(err, errLost) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// once performs one operation with the view server that is there, waiting for
+// one that restarts.
+func (e *entry) once(ctx context.Context, op string, in, out any, each func(wire.ViewReply) error) error {
+	l, err := e.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	reply, err := l.ask(op, in, each)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return err
+	}
+	if out == nil || len(reply.Result) == 0 {
+		return nil
+	}
+	return wire.Decode(reply.Result, out)
+}
+
+// connect waits for the view to be up and dials it. A view server that has just
+// died refuses the connection before its death is noticed.
+func (e *entry) connect(ctx context.Context) (*line, error) {
+	deadline := time.NewTimer(e.t.patience)
+	defer deadline.Stop()
+	for {
+		if err := e.awaitUp(ctx); err != nil {
+			return nil, err
+		}
+		l, err := e.dial(ctx)
+		if err == nil {
+			return l, nil
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ENOENT) && !errors.Is(err, errLost) {
+			return nil, err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-deadline.C:
+			return nil, fault.New(fault.Unavailable, "the view server of session %s does not answer; look at %s", e.name, e.t.cfg.Home.ViewLog(e.name))
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// awaitUp waits for a view that is starting and refuses one that is down.
+func (e *entry) awaitUp(ctx context.Context) error {
+	state, note, err := e.await(ctx, e.t.patience, func(state string) bool {
+		return state == running || state == stopped || state == failed
+	})
+	switch {
+	case err != nil:
+		return err
+	case state == stopped:
+		return fault.New(fault.NotRunning, "session %s is down; run astrid up %s", e.name, e.dir())
+	case state == failed:
+		return fault.New(fault.NotRunning, "the view of session %s could not be kept up (%s); then run astrid up %s", e.name, note, e.dir())
+	}
+	return nil
+}
+
+func (e *entry) dir() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.record.Dir
+}

@@ -1,0 +1,233 @@
+package socket
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"astrid/kernel/fault"
+	"astrid/kernel/op"
+)
+
+// Config says what a Server serves. A zero limit means its default.
+type Config struct {
+	Listener *net.UnixListener // closed by Close
+	Token    Token
+	Table    *op.Table
+	Log      *slog.Logger
+
+	HandshakeTimeout time.Duration // 5 s, for each direction
+	BodyTimeout      time.Duration // 5 s, plus 1 ms a KiB: from the first byte of a frame to its last
+	WriteTimeout     time.Duration // 10 s, plus 1 ms a KiB
+	MaxPending       int           // 64 handshakes at a time
+	MaxClients       int           // 128 past their handshake
+	MaxInflight      int           // 64 operations of one client
+	QueueFrames      int           // 64 frames that wait for one client
+}
+
+func (c Config) withDefaults() Config {
+	fill(&c.HandshakeTimeout, 5*time.Second)
+	fill(&c.BodyTimeout, 5*time.Second)
+	fill(&c.WriteTimeout, 10*time.Second)
+	fill(&c.MaxPending, 64)
+	fill(&c.MaxClients, 128)
+	fill(&c.MaxInflight, 64)
+	fill(&c.QueueFrames, 64)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func fill[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Server accepts clients of one socket.
+type Server struct {
+	config Config
+	log    *slog.Logger
+
+	refused, slow atomic.Uint64
+
+	wg sync.WaitGroup // the accept loop and one per connection
+
+	mu      sync.Mutex
+	closing bool                       // guarded by mu
+	pending map[*net.UnixConn]struct{} // in their handshake, guarded by mu
+	clients map[*conn]struct{}         // past it, guarded by mu
+}
+
+// New makes a Server that does nothing yet.
+func New(c Config) *Server {
+	c = c.withDefaults()
+	return &Server{config: c, log: c.Log, pending: map[*net.UnixConn]struct{}{}, clients: map[*conn]struct{}{}}
+}
+
+// Start begins to accept. ctx bounds the operations of all clients; Close must
+// be called to end the server.
+func (s *Server) Start(ctx context.Context) {
+	s.wg.Go(func() { s.accept(ctx) })
+}
+
+// Stats counts clients now, and refused and slow ones so far.
+func (s *Server) Stats() (clients int, refused, slow uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.clients), s.refused.Load(), s.slow.Load()
+}
+
+// acceptPause keeps a persistent error of accept (no descriptors left) from
+// taking the processor.
+const acceptPause = 100 * time.Millisecond
+
+func (s *Server) accept(ctx context.Context) {
+	for {
+		c, err := s.config.Listener.AcceptUnix()
+		switch {
+		case err == nil:
+			s.admit(ctx, c)
+		case errors.Is(err, net.ErrClosed):
+			return
+		default:
+			s.log.Error("accept", "err", err)
+			time.Sleep(acceptPause)
+		}
+	}
+}
+
+// admit starts a connection's goroutine, or closes it when there are too many.
+func (s *Server) admit(ctx context.Context, c *net.UnixConn) {
+	s.mu.Lock()
+	crowded := s.closing || len(s.pending) >= s.config.MaxPending
+	if !crowded {
+		s.pending[c] = struct{}{}
+	}
+	s.mu.Unlock()
+	if crowded {
+		s.refused.Add(1)
+		_ = c.Close()
+		return
+	}
+	s.wg.Go(func() { s.serve(ctx, c) })
+}
+
+// serve is the life of one connection.
+func (s *Server) serve(ctx context.Context, c *net.UnixConn) {
+	defer c.Close()
+	caller, err := s.introduce(c)
+	if err != nil {
+		s.dismiss(c, err)
+		return
+	}
+	client := newConn(s, c, caller)
+	if !s.enter(client) {
+		return
+	}
+	defer s.leave(client)
+	client.run(op.WithCaller(ctx, caller))
+}
+
+// introduce finds out who the peer is.
+func (s *Server) introduce(c *net.UnixConn) (op.Caller, error) {
+	cred, err := peer(c)
+	if err != nil {
+		return op.Caller{}, err
+	}
+	if int(cred.Uid) != os.Geteuid() {
+		return op.Caller{}, fault.New(fault.Denied, "peer UID %d does not match daemon UID %d", cred.Uid, os.Geteuid())
+	}
+	if err := s.handshake(c); err != nil {
+		return op.Caller{}, err
+	}
+	return op.Caller{Principal: op.Owner, Door: op.DoorSocket, UID: cred.Uid, PID: uint32(cred.Pid)}, nil
+}
+
+// dismiss forgets a connection that did not get in. One that ended before it
+// said anything was a probe.
+func (s *Server) dismiss(c *net.UnixConn, err error) {
+	s.mu.Lock()
+	delete(s.pending, c)
+	s.mu.Unlock()
+	if errors.Is(err, io.EOF) {
+		s.log.Debug("a probe connected")
+		return
+	}
+	s.refused.Add(1)
+	s.log.Warn("client refused", "err", err)
+}
+
+// enter counts a client in; false when the server is closing or full.
+func (s *Server) enter(client *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.pending, client.sock)
+	if s.closing || len(s.clients) >= s.config.MaxClients {
+		s.refused.Add(1)
+		return false
+	}
+	s.clients[client] = struct{}{}
+	return true
+}
+
+func (s *Server) leave(client *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.clients, client)
+}
+
+// Close stops accepting, unlinks the socket, lets operations under way end and
+// their answers be written until ctx ends, and then closes every connection. It
+// returns after the last goroutine. It may be called again.
+func (s *Server) Close(ctx context.Context) error {
+	err := s.config.Listener.Close()
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
+	for _, client := range s.beginClose() {
+		client.drain()
+	}
+	gone := make(chan struct{})
+	go func() { s.wg.Wait(); close(gone) }()
+	select {
+	case <-gone:
+	case <-ctx.Done():
+		s.cut()
+		<-gone
+	}
+	return err
+}
+
+// beginClose turns new clients away, drops those that have not introduced
+// themselves, and returns the others.
+func (s *Server) beginClose() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closing = true
+	for c := range s.pending {
+		_ = c.Close()
+	}
+	all := make([]*conn, 0, len(s.clients))
+	for c := range s.clients {
+		all = append(all, c)
+	}
+	return all
+}
+
+// cut ends every connection at once.
+func (s *Server) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.clients {
+		c.cancel()
+	}
+}

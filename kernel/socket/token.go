@@ -1,0 +1,39 @@
+package socket
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+
+	"astrid/kernel/home"
+)
+
+const tokenBytes = 32
+
+// Token is the secret of one run of the kernel. Printing it shows nothing.
+type Token struct{ secret [tokenBytes]byte }
+
+// NewToken draws a token and writes it, 64 lower-case hex digits, to the home
+// by way of sessions/system.PID.tmp.
+func NewToken(h home.Home, pid int) (Token, error) {
+	var t Token
+	if _, err := rand.Read(t.secret[:]); err != nil {
+		return t, err
+	}
+	temp := filepath.Join(h.Sessions(), fmt.Sprintf("system.%d.tmp", pid))
+	return t, home.WriteFileVia(temp, h.Token(), []byte(hex.EncodeToString(t.secret[:])))
+}
+
+// matches compares in constant time; upper-case digits will do.
+func (t Token) matches(shown string) bool {
+	raw, err := hex.DecodeString(shown)
+	return err == nil && subtle.ConstantTimeCompare(raw, t.secret[:]) == 1
+}
+
+// String hides the secret from every log and format.
+func (Token) String() string { return "…" }
+
+// GoString hides it from %#v too.
+func (Token) GoString() string { return "…" }

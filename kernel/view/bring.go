@@ -1,0 +1,135 @@
+package view
+
+import (
+	"context"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"astrid/kernel/fault"
+	"astrid/kernel/wire"
+)
+
+// engine is the overlay of this session in the words of the wire.
+type engine interface {
+	Status(context.Context) (wire.Status, error)
+	// Count is how many paths differ from the base.
+	Count(context.Context) (int, error)
+	Changes(context.Context, wire.ChangesRequest) (wire.ChangesReply, error)
+	Patch(context.Context, wire.PatchRequest, io.Writer) error
+	Commit(context.Context, wire.CommitRequest) (wire.CommitReply, error)
+	Discard(context.Context, wire.DiscardRequest) (wire.DiscardReply, error)
+	Recover(context.Context) (wire.RecoverReply, error)
+	Sync() error
+	Close() error
+}
+
+// mount is the FUSE connection of the view.
+type mount interface {
+	// Drain returns when every request that the machine handed over before the
+	// call has been answered.
+	Drain(context.Context) error
+	// Unmount ends the mount, lazily when programs only stand in it. Open
+	// files make it fail with Busy unless force is set.
+	Unmount(ctx context.Context, force bool) error
+	// Done is closed when the connection has ended, for whatever reason.
+	Done() <-chan struct{}
+	// Err is why, after Done; nil for an unmount.
+	Err() error
+	// Panics counts requests that met a defect and were answered EIO.
+	Panics() uint64
+}
+
+// bring opens the overlay, finishes what a killed server left, and mounts the
+// view. It closes ready in any case.
+func (s *server) bring(ctx context.Context) (err error) {
+	defer func() {
+		s.bringErr = err
+		s.since = time.Now()
+		close(s.ready)
+	}()
+	base, err := openBase(s.record)
+	if err != nil {
+		return err
+	}
+	defer base.Close()
+	if err := clearWorkspace(s.workspace()); err != nil {
+		return err
+	}
+	eng, err := s.openEngine(ctx)
+	if err != nil {
+		return asFault(err)
+	}
+	recovered, err := recoverPatiently(ctx, eng)
+	if err != nil {
+		eng.Close()
+		return asFault(err)
+	}
+	for _, action := range recovered.Actions {
+		s.log.Info("recovery", "action", action)
+	}
+	if s.mount, err = s.openMount(ctx, eng); err != nil {
+		eng.Close()
+		return asFault(err)
+	}
+	s.engine = eng
+	return nil
+}
+
+// recoverTime is how long a view that is brought up waits for a commit of
+// another session on the same workspace.
+const recoverTime = 60 * time.Second
+
+// recoverPatiently puts right what a killed server left in the workspace.
+func recoverPatiently(ctx context.Context, eng engine) (wire.RecoverReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, recoverTime)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		reply, err := eng.Recover(ctx)
+		if !fault.Is(err, fault.Busy) {
+			return reply, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return reply, err
+		}
+	}
+}
+
+// openBase opens the workspace and checks that it is the directory that the
+// session was made on: the changes of one tree must never meet another.
+func openBase(record wire.SessionRecord) (*os.File, error) {
+	base, err := os.OpenFile(record.Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, fault.Wrap(fault.KindOf(err), err,
+			"the workspace of session %s cannot be opened; bring it back, or drop the session with astrid down --discard", record.Name)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(base.Fd()), &st); err != nil {
+		base.Close()
+		return nil, fault.Wrap(fault.KindOf(err), err, "look at the workspace %s", record.Dir)
+	}
+	sameBoot := record.Boot != "" && record.Boot == bootID()
+	if st.Ino != record.Ino || (sameBoot && uint64(st.Dev) != record.Dev) {
+		base.Close()
+		return nil, fault.New(fault.Conflict,
+			"%s is not the directory that session %s was made on (it was replaced); put the old one back, or drop the session with astrid down --discard", record.Dir, record.Name)
+	}
+	return base, nil
+}
+
+// bootID names the present boot of the machine; device numbers are comparable
+// within one only.
+func bootID() string {
+	data, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(data))
+}

@@ -1,0 +1,142 @@
+package view
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"astrid/fs/tree"
+	"astrid/kernel/fault"
+	"astrid/kernel/wire"
+	"astrid/overlay"
+	"astrid/overlay/change"
+)
+
+// list is what the view says against its base now, with every path of it.
+func (e *overlaid) list(ctx context.Context) (*overlay.Snapshot, []change.Change, error) {
+	snap := e.tree.Live()
+	list, err := change.List(ctx, snap, change.Options{All: true, Cache: e.cache})
+	return snap, list, err
+}
+
+// match makes the filter of a request; nil when it names no path.
+func match(paths []string) (*change.Match, error) {
+	if len(paths) == 0 {
+		return nil, nil
+	}
+	m, err := change.NewMatch(paths)
+	if errors.Is(err, change.ErrPattern) {
+		return nil, fault.New(fault.Usage, "%w", err)
+	}
+	return m, err
+}
+
+// Changes implements engine.
+func (e *overlaid) Changes(ctx context.Context, in wire.ChangesRequest) (wire.ChangesReply, error) {
+	m, err := match(in.Paths)
+	if err != nil {
+		return wire.ChangesReply{}, err
+	}
+	snap, whole, err := e.list(ctx)
+	if err != nil {
+		return wire.ChangesReply{}, err
+	}
+	digest, err := change.Digest(ctx, whole, e.cache)
+	if err != nil {
+		return wire.ChangesReply{}, err
+	}
+	list := change.Filter(whole, m)
+	if !in.All {
+		list = change.Collapse(list)
+	}
+	reply := wire.ChangesReply{Changes: onWire(list), Digest: digest}
+	if in.Stat {
+		err = countLines(ctx, snap, list, reply.Changes)
+	}
+	return reply, err
+}
+
+func countLines(ctx context.Context, snap *overlay.Snapshot, list []change.Change, out []wire.Change) error {
+	lines, err := change.Stat(ctx, snap, list)
+	if err != nil {
+		return err
+	}
+	for i := range out {
+		n := lines[list[i].Path]
+		out[i].Added, out[i].Deleted, out[i].Binary = n.Added, n.Deleted, n.Binary
+	}
+	return nil
+}
+
+// Patch implements engine.
+func (e *overlaid) Patch(ctx context.Context, in wire.PatchRequest, w io.Writer) error {
+	m, err := match(in.Paths)
+	if err != nil {
+		return err
+	}
+	snap, list, err := e.list(ctx)
+	if err != nil {
+		return err
+	}
+	return change.Patch(ctx, w, snap, change.Filter(list, m))
+}
+
+// onWire says changes in the words of the wire.
+func onWire(list []change.Change) []wire.Change {
+	out := make([]wire.Change, len(list))
+	for i := range list {
+		c := &list[i]
+		w := &out[i]
+		w.Op, w.Kind, w.Note = c.Op.String(), kindName(c.Kind), c.Note
+		w.Path, w.PathB64 = wire.SplitPath(c.Path)
+		if c.Op == change.Renamed {
+			w.From, w.FromB64 = wire.SplitPath(c.From)
+		}
+		w.Mode = c.Attr.Mode &^ uint32(tree.KindMask)
+		if c.Kind == tree.KindRegular {
+			w.Size = int64(c.Attr.Size)
+		}
+	}
+	return out
+}
+
+func kindName(k tree.Kind) string {
+	switch k {
+	case tree.KindRegular:
+		return "file"
+	case tree.KindDir:
+		return "dir"
+	case tree.KindSymlink:
+		return "symlink"
+	case tree.KindFifo:
+		return "fifo"
+	case tree.KindSocket:
+		return "socket"
+	case tree.KindChar:
+		return "char"
+	case tree.KindBlock:
+		return "block"
+	}
+	return "unknown"
+}
+
+// tally counts changes by letter. A repository counts for each path in it.
+func tally(list []change.Change) (c wire.Counts) {
+	for i := range list {
+		switch list[i].Op {
+		case change.Added:
+			c.Added++
+		case change.Modified:
+			c.Modified++
+		case change.Deleted:
+			c.Deleted++
+		case change.Renamed:
+			c.Renamed++
+		case change.Typed:
+			c.Typed++
+		case change.Meta:
+			c.Meta++
+		}
+	}
+	return c
+}

@@ -1,0 +1,96 @@
+package wire
+
+import "time"
+
+// For addresses a request to one session. On the wire its members lie beside
+// each other: {"session":"x","paths":[…]}.
+type For[T any] struct {
+	Session string `json:"session"`
+	Request T      `json:",embed"`
+}
+
+// None is the params or the reply of an operation that has none.
+type None struct{}
+
+// KernelStatus is what the kernel says of itself.
+type KernelStatus struct {
+	PID           int       `json:"pid"`
+	Version       string    `json:"version"`
+	Home          string    `json:"home"`
+	Started       time.Time `json:"started"`
+	Uptime        float64   `json:"uptime_seconds"`
+	Sessions      []Session `json:"sessions"`
+	Clients       int       `json:"clients"`        // connections of the socket past their handshake
+	Refused       uint64    `json:"refused"`        // connections that failed their handshake
+	SlowClients   uint64    `json:"slow_clients"`   // connections cut because they did not read
+	OpsDone       uint64    `json:"ops_done"`       // operations that succeeded
+	OpsFailed     uint64    `json:"ops_failed"`     // operations that did not
+	BootSeconds   float64   `json:"boot_seconds"`   // how long the boot took
+	ShuttingDown  bool      `json:"shutting_down"`  // a stop is under way
+	LastStopCause string    `json:"stop,omitempty"` // why
+}
+
+// VersionReply says what is running.
+type VersionReply struct {
+	Version  string `json:"version"`
+	Protocol int    `json:"protocol"`
+	Build    string `json:"build"` // the VCS revision the binary was made from, or "unknown"
+	Go       string `json:"go"`
+}
+
+// ShutdownRequest ends the kernel and every idle view server; uncommitted work is kept.
+type ShutdownRequest struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// ShutdownReply is sent before the kernel begins to stop.
+type ShutdownReply struct {
+	Stopping bool `json:"stopping"`
+}
+
+// InstallCapsule is the 0.2 request of that name.
+type InstallCapsule struct {
+	Source    string `json:"source"`
+	Workspace bool   `json:"workspace"`
+}
+
+// ApproveCapability is the 0.2 request of that name.
+type ApproveCapability struct {
+	RequestID string `json:"request_id"`
+	Signature string `json:"signature"`
+}
+
+// Command is one slash command of a capsule.
+type Command struct {
+	Name            string `json:"name"`
+	Description     string `json:"description"`
+	ProviderCapsule string `json:"provider_capsule"`
+}
+
+// CapsuleMetadata describes what a capsule offers.
+type CapsuleMetadata struct {
+	Name              string        `json:"name"`
+	LLMProviders      []LLMProvider `json:"llm_providers"`
+	InterceptorEvents []string      `json:"interceptor_events"`
+}
+
+// LLMProvider is one model provider of a capsule.
+type LLMProvider struct {
+	ID           string   `json:"id"`
+	Description  string   `json:"description"`
+	Capabilities []string `json:"capabilities"`
+}
+
+// Reloaded answers ReloadCapsules.
+type Reloaded struct {
+	Status string `json:"status"` // "reloaded"
+}
+
+// SessionName is the session that the request is for.
+func (f For[T]) SessionName() string { return f.Session }
+
+// SessionName is the session that the request is for.
+func (r DownRequest) SessionName() string { return r.Session }
+
+// SessionName is the session that the request is for.
+func (r RemoveRequest) SessionName() string { return r.Session }

@@ -1,0 +1,165 @@
+package wire
+
+import (
+	"strconv"
+	"time"
+
+	"astrid/kernel/fault"
+)
+
+// Up asks for a session on a workspace.
+type Up struct {
+	Dir     string `json:"dir"`               // absolute path of the workspace
+	Session string `json:"session,omitempty"` // wanted name; empty: derived from Dir
+	// Confirmed says that the user agreed to a workspace that needs it ("/" or $HOME).
+	Confirmed bool `json:"confirmed,omitzero"`
+}
+
+// Session describes one session.
+type Session struct {
+	Name      string    `json:"name"`
+	Base      string    `json:"base"`      // the real workspace
+	Workspace string    `json:"workspace"` // where the view is mounted
+	State     string    `json:"state"`     // starting, running, restarting, stopping, failed, stopped
+	PID       int       `json:"pid,omitzero"`
+	Created   time.Time `json:"created"`
+	Since     time.Time `json:"since"` // of the present state
+	Restarts  int       `json:"restarts"`
+	Note      string    `json:"note,omitempty"` // why failed; advice
+}
+
+// Status is what `astrid status` says of one session.
+type Status struct {
+	Session
+	Changes   Counts  `json:"changes"`
+	Conflicts int     `json:"conflicts"`
+	Digest    string  `json:"digest"`              // of the change set; see CommitRequest.If
+	Held      Paths   `json:"held,omitempty"`      // paths a plain commit would hold back
+	Bytes     int64   `json:"bytes"`               // disk used by the session's changes
+	ReadOnly  string  `json:"read_only,omitempty"` // why the view refuses writes; empty when it does not
+	Watched   bool    `json:"watched"`             // base edits are followed at once; otherwise within a second
+	Commits   uint64  `json:"commits"`             // number of the last commit
+	Pending   string  `json:"pending,omitempty"`   // a commit that recovery could not finish, and what to do
+	Uptime    float64 `json:"uptime_seconds"`
+	Panics    uint64  `json:"panics"`
+}
+
+// Counts counts changed paths by letter.
+type Counts struct {
+	Added    int `json:"added"`
+	Modified int `json:"modified"`
+	Deleted  int `json:"deleted"`
+	Renamed  int `json:"renamed"`
+	Typed    int `json:"typed"` // the kind of object changed
+	Meta     int `json:"meta"`  // only mode, owner, times or xattrs
+}
+
+// Total is the sum.
+func (c Counts) Total() int {
+	return c.Added + c.Modified + c.Deleted + c.Renamed + c.Typed + c.Meta
+}
+
+// Change is one changed path. Paths are bytes: JSON carries them in Path when
+// they are valid UTF-8 and in PathB64 otherwise, so that nothing is replaced.
+type Change struct {
+	Op      string `json:"op"` // A M D R T m
+	Path    string `json:"path,omitempty"`
+	PathB64 []byte `json:"path_b64,omitempty"`
+	From    string `json:"from,omitempty"` // R: the path in the base
+	FromB64 []byte `json:"from_b64,omitempty"`
+	Kind    string `json:"kind"` // file dir symlink fifo socket char block
+	Mode    uint32 `json:"mode"`
+	Size    int64  `json:"size"`
+	Note    string `json:"note,omitempty"` // e.g. how many paths a .git line stands for; why it is held back
+	Held    bool   `json:"held,omitzero"`
+	Added   int    `json:"added,omitzero"`   // lines, with stat
+	Deleted int    `json:"deleted,omitzero"` // lines, with stat
+	Binary  bool   `json:"binary,omitzero"`  // with stat
+}
+
+// ChangesRequest asks for the list of changes.
+type ChangesRequest struct {
+	Paths Paths `json:"paths,omitempty"` // paths or globs relative to the workspace's root; none: all
+	All   bool  `json:"all,omitzero"`    // every path below .git instead of one line a repository
+	Stat  bool  `json:"stat,omitzero"`   // count lines too
+}
+
+// ChangesReply is the list, ordered by path.
+type ChangesReply struct {
+	Changes []Change `json:"changes"`
+	Digest  string   `json:"digest"` // of the whole change set, whatever Paths said
+}
+
+// PatchRequest asks for a git-format patch; the bytes come as a stream of chunks.
+type PatchRequest struct {
+	Paths Paths `json:"paths,omitempty"`
+}
+
+// CommitRequest asks to apply changes to the base.
+type CommitRequest struct {
+	Paths   Paths  `json:"paths,omitempty"` // paths or globs relative to the workspace's root; none: all that is not held back
+	Exclude Paths  `json:"exclude,omitempty"`
+	DryRun  bool   `json:"dry_run,omitzero"`
+	If      string `json:"if,omitempty"`  // digest that the change set must have
+	Git     string `json:"git,omitempty"` // "" ask by rule, "yes" --git, "no" --no-git
+	Message string `json:"message,omitempty"`
+}
+
+// CommitReply says what a commit did (or, with DryRun, would do).
+type CommitReply struct {
+	Number    uint64     `json:"number"` // 0: nothing was to be done, or DryRun
+	DryRun    bool       `json:"dry_run,omitzero"`
+	Applied   []Change   `json:"applied"`
+	Held      []Change   `json:"held"`    // protected or .astridignored paths that remain: exit code 6
+	Skipped   []Change   `json:"skipped"` // git-ignored and excluded paths that remain
+	Conflicts []Conflict `json:"conflicts,omitempty"`
+	Digest    string     `json:"digest"`            // of what remains
+	Outside   []string   `json:"outside,omitempty"` // notes, e.g. names of one inode outside the workspace
+}
+
+// Conflict is one path that stands in the way of a commit.
+type Conflict struct {
+	Path    string `json:"path,omitempty"`
+	PathB64 []byte `json:"path_b64,omitempty"`
+	Why     string `json:"why"`
+}
+
+// DiscardRequest asks to drop changes from the view.
+type DiscardRequest struct {
+	Paths Paths `json:"paths,omitempty"` // none: everything
+}
+
+// DiscardReply says what was dropped.
+type DiscardReply struct {
+	Dropped []Change `json:"dropped"`
+	Kept    string   `json:"kept,omitempty"` // where what was dropped is kept for a day
+}
+
+// DownRequest ends a session's view server; uncommitted work is kept unless Discard.
+type DownRequest struct {
+	Session string `json:"session"`
+	Discard bool   `json:"discard,omitzero"`
+	Force   bool   `json:"force,omitzero"` // also when programs hold files open in the view
+}
+
+// RemoveRequest forgets a session that is down, with what it had not committed.
+type RemoveRequest struct {
+	Session string `json:"session"`
+	Force   bool   `json:"force,omitzero"` // also when it holds uncommitted changes
+}
+
+// RecoverReply says what recovery found and did.
+type RecoverReply struct {
+	Actions []string `json:"actions"`
+	Left    Paths    `json:"left,omitempty"` // paths found in neither state: both versions are kept and named
+}
+
+// Err says, as an error of Kind HeldBack, that a commit left protected paths
+// behind; nil when it did not, and for a dry run.
+func (r CommitReply) Err() error {
+	if len(r.Held) == 0 || r.DryRun {
+		return nil
+	}
+	return fault.New(fault.HeldBack, "%d paths were applied and %d held back, %s first: name it, or commit with --git, to apply it too",
+		len(r.Applied), len(r.Held), strconv.Quote(r.Held[0].Name()))
+}

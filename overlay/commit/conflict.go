@@ -1,0 +1,148 @@
+package commit
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"astrid/overlay/change"
+	"astrid/overlay/layer"
+)
+
+// conflicts returns what in the workspace stands in the way of the taken items.
+func (s *selection) conflicts(ctx context.Context, d *disk) ([]Conflict, error) {
+	lost := map[string]bool{}
+	for _, it := range s.items {
+		if it.c.Vanished && it.c.IsDir() && it.c.Op != change.Deleted {
+			lost[it.c.Path] = true
+		}
+	}
+	var out []Conflict
+	units := map[*repository]bool{}
+	for _, it := range s.items {
+		if it.v != taken || it.c.Op == change.Same {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		why, err := conflict(d, it.c, lost)
+		if err != nil {
+			return nil, fmt.Errorf("compare %s with the workspace: %w", change.Quote(it.c.Path), err)
+		}
+		if why != "" {
+			out = append(out, Conflict{it.c.Path, why})
+		}
+		if u := it.unit; u != nil && !units[u] {
+			units[u] = true
+			more, err := u.moved(d)
+			if err != nil {
+				return nil, fmt.Errorf("look at %s: %w", change.Quote(u.path), err)
+			}
+			out = append(out, more...)
+		}
+	}
+	return out, nil
+}
+
+// conflict tells why one change cannot be made, "" if it can.
+func conflict(d *disk, c *change.Change, lost map[string]bool) (string, error) {
+	for p := change.Parent(c.Path); p != change.Root; p = change.Parent(p) {
+		if lost[p] {
+			return "its directory was moved or replaced in the workspace", nil
+		}
+	}
+	switch {
+	case c.Vanished && c.Op == change.Renamed:
+		return "it is not at " + change.Quote(c.From) + " any more", nil
+	case c.Vanished:
+		return "it was removed or replaced in the workspace", nil
+	case c.Appeared && c.Path != stageRoot:
+		return "something appeared there in the workspace", nil
+	}
+	if changedLater(c) {
+		return "it was changed in the workspace after the view removed it", nil
+	}
+	if !c.Content || c.Base == nil || c.IsDir() {
+		return "", nil
+	}
+	origin, stands := c.Origin()
+	if !stands || !origin.Copied {
+		return "", nil
+	}
+	return edited(d, c, origin.Finger)
+}
+
+// changedLater tells whether a base object that the view removed or replaced
+// was touched since, which the view cannot have seen.
+func changedLater(c *change.Change) bool {
+	if c.Removed == 0 {
+		return false
+	}
+	st := c.Base
+	if c.Op == change.Renamed {
+		st = c.Over
+	} else if c.Op != change.Deleted {
+		if _, stands := c.Origin(); stands {
+			return false
+		}
+	}
+	return st != nil && !isDir(st) && st.Ctime > c.Removed
+}
+
+// edited compares the base file with what it was when the view took it. When
+// only its inode or ctime moved, the bytes decide.
+func edited(d *disk, c *change.Change, was layer.Fingerprint) (string, error) {
+	now := c.Base
+	if now.Size != was.Size || now.Mtime != was.Mtime {
+		return "it was changed in the workspace too", nil
+	}
+	if now.Mode != was.Mode && c.Perm {
+		return "its mode was changed in the workspace too", nil
+	}
+	if sameInode(now.Key, was.Key) && now.Ctime == was.Ctime {
+		return "", nil
+	}
+	original, kept, err := c.Object.Ancestor()
+	if err != nil {
+		return "", err
+	}
+	if !kept {
+		return "it was touched in the workspace, and the original was not kept to compare it with", nil
+	}
+	theirs, err := hashFile(d, c.BasePath)
+	if err != nil {
+		return "", err
+	}
+	if theirs != sha256.Sum256(original) {
+		return "it was changed in the workspace too", nil
+	}
+	return "", nil
+}
+
+func hashFile(d *disk, p string) (sum [sha256.Size]byte, err error) {
+	fd, err := d.open(p, unix.O_RDONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return sum, err
+	}
+	f := os.NewFile(uintptr(fd), p)
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil && !errors.Is(err, io.EOF) {
+		return sum, err
+	}
+	h.Sum(sum[:0])
+	return sum, nil
+}
+
+// sameInode compares identities within one workspace, whose device number may
+// have changed with a boot.
+func sameInode(a, b layer.Key) bool {
+	a.Dev, b.Dev = 0, 0
+	return a.Same(b)
+}

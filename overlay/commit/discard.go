@@ -1,0 +1,167 @@
+package commit
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"astrid/overlay"
+	"astrid/overlay/change"
+)
+
+// Discard drops changes from the view: those that paths (change.NewMatch) match,
+// all without any. What cannot stay without them is dropped too: what lies in a
+// directory that goes, and what took the place of something that comes back. A
+// file that was removed comes back with the whole of the removed directory that
+// it was in. What is dropped is kept for a day where Config.Kept says; the second
+// result names the place, "" when nothing is kept.
+func Discard(ctx context.Context, o *overlay.Overlay, cfg Config, paths []string) (dropped []change.Change, kept string, err error) {
+	cfg = cfg.withDefaults()
+	w, err := enter(o, cfg)
+	if err != nil {
+		return nil, "", err
+	}
+	defer w.close()
+	if pending, err := numbered(w.journal, journalPrefix); err != nil || len(pending) > 0 {
+		return nil, "", errors2(err, ErrPending)
+	}
+	list, err := change.List(ctx, o.Live(), change.Options{All: true, Same: true, Cache: cfg.Cache})
+	if err != nil {
+		return nil, "", err
+	}
+	var drop []*change.Change
+	if len(paths) == 0 {
+		for i := range list {
+			drop = append(drop, &list[i])
+		}
+	} else {
+		m, err := change.NewMatch(paths)
+		if err != nil {
+			return nil, "", err
+		}
+		drop = together(list, m)
+	}
+	if kept, err = keep(ctx, cfg, drop); err != nil {
+		return nil, "", fmt.Errorf("keep what is discarded: %w", err)
+	}
+	if err := o.Discard(names(drop, len(paths) == 0)); err != nil {
+		return nil, "", err
+	}
+	for _, c := range drop {
+		if c.Op != change.Same {
+			dropped = append(dropped, *c)
+		}
+	}
+	w.pruneKept(cfg)
+	return dropped, kept, nil
+}
+
+func errors2(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
+
+// names returns the paths that the overlay is told to take back; nil for all.
+func names(drop []*change.Change, all bool) []string {
+	if all {
+		return nil
+	}
+	set := map[string]bool{}
+	for _, c := range drop {
+		set[c.Path] = true
+	}
+	l := slices.SortedFunc(maps.Keys(set), change.Compare)
+	out := []string{} // nothing is not everything
+	for _, p := range l {
+		if p == change.Root {
+			p = ""
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// together returns what m matches and what cannot stay without it, in order.
+func together(list []change.Change, m *change.Match) []*change.Change {
+	d := &dropping{list: list, in: make([]bool, len(list)), byPath: map[string][]int{}}
+	for i := range list {
+		d.byPath[list[i].Path] = append(d.byPath[list[i].Path], i)
+	}
+	for i := range list {
+		if m.Change(&list[i]) {
+			d.add(i)
+		}
+	}
+	for again := true; again; {
+		again = false
+		for i := range list {
+			if !d.in[i] && d.follows(&list[i]) {
+				d.add(i)
+				again = true
+			}
+		}
+	}
+	var out []*change.Change
+	for i := range list {
+		if d.in[i] {
+			out = append(out, &list[i])
+		}
+	}
+	return out
+}
+
+type dropping struct {
+	list   []change.Change
+	in     []bool
+	byPath map[string][]int
+	gone   map[string]bool // view paths of directories that go
+	back   map[string]bool // base paths of what comes back
+}
+
+func (d *dropping) add(i int) {
+	d.in[i] = true
+	c := &d.list[i]
+	if d.gone == nil {
+		d.gone, d.back = map[string]bool{}, map[string]bool{}
+	}
+	switch {
+	case c.Op == change.Renamed:
+		d.back[c.From] = true
+	case c.Op == change.Deleted:
+		d.back[c.BasePath] = true
+	}
+	if c.IsDir() && c.Op != change.Deleted && c.Op != change.Meta {
+		d.gone[c.Path] = true
+	}
+}
+
+// follows tells whether c cannot stay with what is dropped so far.
+func (d *dropping) follows(c *change.Change) bool {
+	for p := change.Parent(c.Path); p != change.Root; p = change.Parent(p) {
+		if d.gone[p] {
+			return true
+		}
+	}
+	if c.Arrives() && d.back[c.Place] {
+		return true
+	}
+	if c.Op == change.Deleted && c.IsDir() || c.Over != nil || c.Op == change.Typed {
+		at := c.Place
+		for b := range d.back {
+			if b != at && change.Below(b, at) && at != "" {
+				return true
+			}
+		}
+	}
+	if c.Op == change.Deleted {
+		for p := change.Parent(c.BasePath); p != change.Root; p = change.Parent(p) {
+			if d.back[p] {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,74 @@
+// Package commit brings the changes of a view to its base, all of them or none,
+// so that a kill or a power cut at any instant loses nothing.
+//
+// # Contract
+//
+// Commit freezes the view, decides what is taken, looks for conflicts, prepares
+// everything new in DIR/.astrid/commit-<n>/, writes the whole plan down in a
+// journal outside the workspace, and only then makes the first visible step.
+// Every step is a rename (or a link) within the workspace that is checked before
+// and after; a step that finds something unexpected makes the commit take all
+// its steps back and end with a *ConflictError. Recover, at the next start, does
+// the rest of the steps of an interrupted commit or takes them back. Both touch
+// only what they find exactly as the plan says; anything else is left, both
+// versions are kept and named. Nothing that lies in the workspace is ever read as
+// a plan.
+//
+// The steps come in an order that needs no graph: additional names of base
+// objects; then everything that leaves its place, deepest first, into the
+// staging directory; then everything that arrives, parents first and
+// repositories last, by RENAME_NOREPLACE or, over something, by RENAME_EXCHANGE;
+// then attributes of what stays; then the times of directories. A swap, a cycle
+// or a directory moved into one that was in it are no special cases. A name that
+// something replaces is never absent.
+//
+// What a file is replaced by is a new inode; a base file with names that the
+// changes do not know is never changed in place. The objects that a commit took
+// away, its pre-images, go to the undo store with the journal: those of the last
+// ten commits, up to 1 GiB, and always those of the last one.
+//
+// Commit, Recover and Discard hold a lock (flock) of the base directory and
+// refuse with ErrBusy when somebody else does. The lock of the overlay is not
+// held over any of it but Freeze, Thaw, Fold and Discard.
+//
+// # Selection
+//
+// See change.NewMatch for paths and globs. What a chosen change cannot be without
+// comes along: the directories it lies in, what makes room for it, the other
+// names of its object. A change that needs one that is held back is held back. A
+// directory that was made anew over one of the base is committed with all that is
+// missing in it or not at all. The changes below one .git directory are one unit.
+//
+// # Journal
+//
+// A file commit-<n>.journal in Config.Journal; undo-<n>.journal when the commit
+// is complete, left-<n>.journal when it could be taken back only in part. All
+// integers are little-endian.
+//
+//	file   := "ASTRIDJ1" version:u32 record*          version is 1
+//	record := length:u32 crc:u32 kind:u8 body         length counts kind and body, at most 256 MiB;
+//	          crc is CRC-32C of the 4 length bytes, kind and body
+//	kind   := 'b' a commit begins: {Number, Stage, MadeDot, Root: key, Time}
+//	        | 'p' the plan, see below; before it nothing was visible
+//	        | 'a' every step is made   | 'f' the view knows it   | 'r' the steps are taken back
+//
+// Bodies are JSON. Paths are relative to the workspace; '%' and bytes that are
+// not UTF-8 are written %XX. Times are nanoseconds since 1970, kinds the S_IFMT
+// bits. A plan is
+//
+//	{Number, Boot, Base: key, Stage, MadeDot, Message, Open: [meta], Steps: [step], Meta: [meta], Times: [time], Done: [done]}
+//	step := {Do: "link"|"move"|"swap", From, To, Obj: ident, Pre: ident, Tree}
+//	meta := {Base, Path, Key: key, Kind, Perm, Times, Xattrs, Before: attrs, After: attrs}
+//	time := {Base, Path, Key: key, Before, After}       done := {Path, Ino, Key: key}
+//	ident := {Key: key, Kind, Size, Mtime}              key := {Dev, Ino, Btime, Gen}
+//
+// made in the order Open, Steps, Meta, Times. A file that ends in the middle of a
+// record says what it says up to there.
+//
+// # What is discarded
+//
+// Discard keeps what it drops for a day in Config.Kept/discarded-<ns>/: the bytes
+// as files 1, 2, … and changes.json, a list of {Op, Path, From, Link, Mode, UID,
+// GID, Rdev, Mtime, Target, Xattrs, Data, Lost}, where Data names the file.
+// Nothing restores them by itself. What a path is renamed from is in the base.
+package commit

@@ -1,0 +1,266 @@
+package commit_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"astrid/overlay"
+	"astrid/overlay/change"
+	"astrid/overlay/check"
+	"astrid/overlay/commit"
+	"astrid/overlay/overlaytest"
+)
+
+const childEnv = "ASTRID_TEST_COMMIT"
+
+// TestMain is also the process that a test kills in the middle of a commit.
+func TestMain(m *testing.M) {
+	if job := os.Getenv(childEnv); job != "" {
+		if err := child(job); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	for name, value := range map[string]string{"test.parallel": "8", "rapid.checks": "60"} {
+		if f := flag.Lookup(name); f != nil {
+			_ = f.Value.Set(value) // what the command line says comes after
+		}
+	}
+	flag.Parse()
+	goleak.VerifyTestMain(m)
+}
+
+// place is where a session keeps what.
+type place struct {
+	Base, Dir, Journal, Undo, Kept string
+}
+
+func newPlace(t testing.TB) place {
+	t.Helper()
+	top := t.TempDir()
+	p := place{
+		Base: filepath.Join(top, "base"), Dir: filepath.Join(top, "session"),
+		Journal: filepath.Join(top, "journal"), Undo: filepath.Join(top, "undo"), Kept: filepath.Join(top, "kept"),
+	}
+	for _, d := range []string{p.Base, p.Dir, p.Journal, p.Undo, p.Kept} {
+		must(t, os.Mkdir(d, 0o700))
+	}
+	must(t, os.Chmod(p.Base, 0o755))
+	return p
+}
+
+func (p place) config() commit.Config {
+	return commit.Config{Journal: p.Journal, Undo: p.Undo, Kept: p.Kept, Git: "-"}
+}
+
+// childJob is what a child does: Commit or Recover, dying at the KillAt-th point.
+type childJob struct {
+	place
+	Recover bool
+	KillAt  int
+}
+
+// child prints the names of the points it passed.
+func child(text string) error {
+	var job childJob
+	if err := json.Unmarshal([]byte(text), &job); err != nil {
+		return err
+	}
+	o, err := overlay.Open(context.Background(), overlay.Config{Base: job.Base, Dir: job.Dir})
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	cfg := job.config()
+	n := 0
+	cfg.Kill = func(point string) {
+		fmt.Println(point)
+		if n++; n == job.KillAt {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+	}
+	if job.Recover {
+		_, err = commit.Recover(context.Background(), o, cfg)
+		return err
+	}
+	_, err = commit.Commit(context.Background(), o, cfg, commit.Request{Git: commit.GitYes})
+	return err
+}
+
+// run runs a child and returns the points that it passed and whether it was killed.
+func (job childJob) run(t testing.TB) (points []string, killed bool) {
+	t.Helper()
+	text, err := json.Marshal(job)
+	must(t, err)
+	exe, err := os.Executable()
+	must(t, err)
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), childEnv+"="+string(text))
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		if s, ok := exit.Sys().(syscall.WaitStatus); ok && s.Signaled() && s.Signal() == syscall.SIGKILL {
+			killed = true
+		} else {
+			t.Fatalf("child: %v\n%s", err, stderr.String())
+		}
+	} else {
+		must(t, err)
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n"), killed
+}
+
+// TB is what tests and checks of random values have in common.
+type TB interface {
+	Helper()
+	Context() context.Context
+	Error(args ...any)
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func must(t TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// session is an open overlay with somebody who works in it.
+type session struct {
+	place
+	t TB
+	o *overlay.Overlay
+	c *overlaytest.Client
+}
+
+func (p place) open(t TB) *session {
+	t.Helper()
+	o, err := overlay.Open(context.Background(), overlay.Config{Base: p.Base, Dir: p.Dir})
+	must(t, err)
+	return &session{place: p, t: t, o: o, c: overlaytest.NewClient(o)}
+}
+
+// close closes the session and looks at what it left.
+func (s *session) close() {
+	s.t.Helper()
+	if err := s.c.Close(); err != nil {
+		s.t.Error(err)
+	}
+	must(s.t, s.o.Close())
+	check.Killed(s.t, s.Dir)
+}
+
+func (s *session) do(ops ...overlaytest.Op) {
+	s.t.Helper()
+	for i := range ops {
+		op := ops[i]
+		op.At, op.ToAt = overlaytest.NoSlot, overlaytest.NoSlot
+		r, err := s.c.Do(&op)
+		if err != nil || r.Errno != 0 {
+			s.t.Fatalf("%s: %v %v", &op, r.Errno, err)
+		}
+	}
+}
+
+// view reads the view.
+func (s *session) view() overlaytest.Image {
+	s.t.Helper()
+	m, err := s.c.Image()
+	must(s.t, err)
+	return m
+}
+
+// disk reads a plain directory.
+func disk(t TB, dir string) overlaytest.Image {
+	t.Helper()
+	d, err := overlaytest.NewPosix(dir)
+	must(t, err)
+	defer d.Close()
+	m, err := d.Image()
+	must(t, err)
+	return m
+}
+
+func (s *session) changes() string {
+	s.t.Helper()
+	l, err := change.List(context.Background(), s.o.Live(), change.Options{All: true})
+	must(s.t, err)
+	return lines(l)
+}
+
+func lines(l []change.Change) string {
+	var b strings.Builder
+	for _, c := range l {
+		b.WriteString(c.Op.String() + " " + change.Quote(c.Path))
+		if c.From != "" {
+			b.WriteString(" < " + change.Quote(c.From))
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func (s *session) commit(req commit.Request) (commit.Result, error) {
+	return commit.Commit(context.Background(), s.o, s.config(), req)
+}
+
+func (s *session) recover() commit.Report {
+	s.t.Helper()
+	r, err := commit.Recover(context.Background(), s.o, s.config())
+	must(s.t, err)
+	return r
+}
+
+// differ compares two trees in all but inode numbers.
+func differ(want, have overlaytest.Image) string {
+	rule := overlaytest.Rule{}
+	countLinks(want)
+	countLinks(have)
+	out := rule.Diff(want, have)
+	for p, w := range want {
+		if h := have[p]; h != nil && w.Mtime != h.Mtime {
+			out = append(out, fmt.Sprintf("%q: mtime %d, not %d", p, h.Mtime, w.Mtime))
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+// countLinks sets link counts to the names in the tree: the undo store has some
+// of the others.
+func countLinks(m overlaytest.Image) {
+	names := map[uint64]uint32{}
+	for _, e := range m {
+		names[e.Ino]++
+	}
+	for _, e := range m {
+		e.Nlink = names[e.Ino]
+	}
+}
+
+// renumbered tells which paths have another inode number.
+func renumbered(before, after overlaytest.Image) string {
+	var out []string
+	for p, b := range before {
+		if a := after[p]; a != nil && a.Ino != b.Ino {
+			out = append(out, fmt.Sprintf("%q was %d and is %d", p, b.Ino, a.Ino))
+		}
+	}
+	return strings.Join(out, "\n")
+}

@@ -1,0 +1,221 @@
+package commit_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"astrid/overlay/change"
+	"astrid/overlay/commit"
+	ot "astrid/overlay/overlaytest"
+)
+
+func pathNames() []string { return []string{"a", "b", "c", "d"} }
+
+func drawPath(r *rapid.T, label string) string {
+	n := rapid.IntRange(1, 3).Draw(r, label+" depth")
+	parts := make([]string, n)
+	for i := range parts {
+		parts[i] = rapid.SampledFrom(pathNames()).Draw(r, label)
+	}
+	return strings.Join(parts, "/")
+}
+
+// plantRandom makes a random base, hard links included.
+func plantRandom(t *testing.T, r *rapid.T, dir string) {
+	var files []string
+	for range rapid.IntRange(0, 25).Draw(r, "planted") {
+		p := filepath.Join(dir, drawPath(r, "at"))
+		_ = os.MkdirAll(filepath.Dir(p), 0o755)
+		switch rapid.IntRange(0, 9).Draw(r, "as") {
+		case 0:
+			_ = os.Symlink(rapid.SampledFrom(pathNames()).Draw(r, "target"), p)
+		case 1:
+			if len(files) > 0 {
+				_ = os.Link(rapid.SampledFrom(files).Draw(r, "linked"), p)
+			}
+		case 2:
+			_ = os.MkdirAll(p, 0o755)
+		default:
+			if os.WriteFile(p, ot.Bytes(rapid.Uint64Range(0, 3).Draw(r, "seed"), rapid.Int64Range(0, 9).Draw(r, "size")), 0o644) == nil {
+				files = append(files, p)
+			}
+		}
+	}
+}
+
+// drawOp draws one operation; that it may be refused does not matter.
+func drawOp(r *rapid.T) ot.Op {
+	op := ot.Op{At: ot.NoSlot, ToAt: ot.NoSlot, Path: drawPath(r, "path")}
+	op.Kind = rapid.SampledFrom([]ot.Kind{
+		ot.Create, ot.Create, ot.Mkdir, ot.Symlink, ot.Link, ot.Unlink, ot.Unlink, ot.Rmdir, ot.Rename, ot.Rename, ot.Rename,
+		ot.Rename, ot.Write, ot.Write, ot.Write, ot.Truncate, ot.Chmod, ot.Utimes, ot.Setxattr,
+	}).Draw(r, "kind")
+	op.Mode = rapid.SampledFrom([]uint32{0o644, 0o755, 0o600}).Draw(r, "mode")
+	switch op.Kind {
+	case ot.Mkdir:
+		op.Mode = 0o755
+	case ot.Symlink:
+		op.Target = rapid.SampledFrom(pathNames()).Draw(r, "target")
+	case ot.Link, ot.Rename:
+		op.To = drawPath(r, "to")
+		if op.Kind == ot.Rename {
+			op.Flags = rapid.SampledFrom([]uint32{0, 0, 0, 2}).Draw(r, "flags")
+		}
+	case ot.Write:
+		op.Seed, op.Len = rapid.Uint64Range(0, 3).Draw(r, "seed"), rapid.SampledFrom([]int64{1, 5, 70_000}).Draw(r, "len")
+	case ot.Truncate:
+		op.Len = rapid.Int64Range(0, 5).Draw(r, "len")
+	case ot.Utimes:
+		op.Atime, op.Mtime = 1e18, 1e18+rapid.Int64Range(0, 5).Draw(r, "time")
+	case ot.Setxattr:
+		op.Name, op.Value = "user.x", []byte{byte(rapid.IntRange(1, 3).Draw(r, "value"))}
+	}
+	return op
+}
+
+// removeTree empties and removes a directory of the view, as rm -r does.
+func (s *session) removeTree(p string) {
+	if r, err := s.c.Do(&ot.Op{Kind: ot.Unlink, At: ot.NoSlot, Path: p}); err != nil || r.Errno == 0 {
+		return
+	}
+	r, _ := s.c.Do(&ot.Op{Kind: ot.Readdir, At: ot.NoSlot, Path: p})
+	for _, name := range r.Names {
+		s.removeTree(p + "/" + name)
+	}
+	_, _ = s.c.Do(&ot.Op{Kind: ot.Rmdir, At: ot.NoSlot, Path: p})
+}
+
+func (s *session) scramble(r *rapid.T) {
+	for range rapid.IntRange(1, 25).Draw(r, "operations") {
+		if rapid.IntRange(0, 9).Draw(r, "remove") == 0 {
+			s.removeTree(drawPath(r, "removed"))
+			continue
+		}
+		op := drawOp(r)
+		if _, err := s.c.Do(&op); err != nil {
+			r.Fatal(err)
+		}
+	}
+}
+
+// TestCommitRandom commits random changes, in parts and whole: the view never
+// changes, and in the end the base is what the view is.
+func TestCommitRandom(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		p := newPlace(t)
+		plantRandom(t, r, p.Base)
+		s := p.open(r)
+		defer s.close()
+		for range rapid.IntRange(1, 3).Draw(r, "rounds") {
+			s.scramble(r)
+			view := s.viewOfChanges()
+			for range rapid.IntRange(0, 3).Draw(r, "parts") {
+				req := commit.Request{Paths: []string{drawPath(r, "commit")}}
+				before := s.changes()
+				res, err := s.commit(req)
+				r.Logf("commit %v of\n%s", req.Paths, before)
+				if err != nil {
+					r.Fatalf("commit %v: %v\nof\n%s", req.Paths, err, before)
+				}
+				if d := undated(view, s.viewOfChanges()); d != "" {
+					r.Fatalf("commit %v changed the view:\n%s\nchanges\n%s\napplied\n%s\nremain\n%s", req.Paths, d, before, lines(res.Applied), s.changes())
+				}
+				if d := renumbered(view, s.view()); d != "" {
+					r.Fatalf("commit %v: numbers\n%s\nof\n%s", req.Paths, d, before)
+				}
+			}
+			before := s.changes()
+			if _, err := s.commit(commit.Request{}); err != nil {
+				r.Fatalf("commit: %v\nof\n%s", err, before)
+			}
+			if d := s.settled(view); d != "" {
+				r.Fatalf("%s\nafter a commit of\n%s", d, before)
+			}
+		}
+	})
+}
+
+// viewOfChanges is the view, but files rewritten with the bytes that they had
+// have the time that they have in the base.
+func (s *session) viewOfChanges() ot.Image {
+	s.t.Helper()
+	m := s.view()
+	l, err := change.List(context.Background(), s.o.Live(), change.Options{All: true, Same: true})
+	must(s.t, err)
+	for _, c := range l {
+		if c.Op == change.Same && !c.IsDir() {
+			m[c.Path].Mtime = c.Base.Mtime
+		}
+	}
+	return m
+}
+
+// settled tells what is wrong after everything has been committed.
+func (s *session) settled(view ot.Image) string {
+	var out []string
+	add := func(what, d string) {
+		if d != "" {
+			out = append(out, what+":\n"+d)
+		}
+	}
+	add("the view changed", undated(view, s.viewOfChanges()))
+	add("numbers changed", renumbered(view, s.view()))
+	add("base and view differ", undated(view, disk(s.t, s.Base)))
+	add("changes remain", s.changes())
+	return strings.Join(out, "\n")
+}
+
+// undated is differ without the times of directories: those of one in which
+// nothing was committed stay as they are in the base.
+func undated(want, have ot.Image) string {
+	for p, w := range want {
+		if h := have[p]; h != nil && w.Kind() == 0o040000 {
+			h.Mtime = w.Mtime
+		}
+	}
+	return differ(want, have)
+}
+
+// TestConflictsAreNoLoss commits while somebody changes the base.
+func TestConflictsAreNoLoss(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		p := newPlace(t)
+		plantRandom(t, r, p.Base)
+		s := p.open(r)
+		defer s.close()
+		s.scramble(r)
+		for range rapid.IntRange(1, 3).Draw(r, "edits") {
+			f := filepath.Join(p.Base, drawPath(r, "edited"))
+			switch rapid.IntRange(0, 3).Draw(r, "edit") {
+			case 0:
+				_ = os.WriteFile(f, []byte("theirs"), 0o644)
+			case 1:
+				_ = os.RemoveAll(f)
+			case 2:
+				_ = os.Rename(f, filepath.Join(p.Base, drawPath(r, "moved to")))
+			case 3:
+				_ = os.Mkdir(f, 0o755)
+			}
+		}
+		base := disk(t, p.Base)
+		_, err := s.commit(commit.Request{})
+		var conflict *commit.ConflictError
+		switch {
+		case errors.As(err, &conflict):
+			if d := differ(base, disk(t, p.Base)); d != "" {
+				r.Fatalf("a refused commit changed the base:\n%s\n%v", d, err)
+			}
+		case err != nil:
+			r.Fatalf("commit: %v\nof\n%s", err, s.changes())
+		}
+		if l, _ := os.ReadDir(filepath.Join(p.Base, ".astrid")); len(l) > 0 {
+			r.Fatalf("left in .astrid: %v", l)
+		}
+	})
+}

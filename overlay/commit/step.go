@@ -1,0 +1,143 @@
+package commit
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+
+	"astrid/overlay/layer"
+)
+
+// Path is a slash path relative to the workspace, of any bytes. In a journal it
+// is text: '%' and bytes that are not UTF-8 are written as %XX.
+type Path string
+
+// MarshalText escapes.
+func (p Path) MarshalText() ([]byte, error) {
+	const hex = "0123456789ABCDEF"
+	var b []byte
+	for i := 0; i < len(p); {
+		r, n := utf8.DecodeRuneInString(string(p[i:]))
+		if c := p[i]; r == utf8.RuneError && n == 1 || c == '%' {
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		} else {
+			b = append(b, p[i:i+n]...)
+		}
+		i += n
+	}
+	return b, nil
+}
+
+// UnmarshalText undoes MarshalText.
+func (p *Path) UnmarshalText(b []byte) error {
+	var out strings.Builder
+	for i := 0; i < len(b); i++ {
+		if b[i] != '%' {
+			out.WriteByte(b[i])
+			continue
+		}
+		if i+3 > len(b) {
+			return strconv.ErrSyntax
+		}
+		n, err := strconv.ParseUint(string(b[i+1:i+3]), 16, 8)
+		if err != nil {
+			return err
+		}
+		out.WriteByte(byte(n))
+		i += 2
+	}
+	*p = Path(out.String())
+	return nil
+}
+
+// ident is what an object must be to be touched: the very inode and, unless it
+// is a directory, with the size and time that it had. Its ctime is not looked
+// at: renames move that.
+type ident struct {
+	Key   layer.Key
+	Kind  uint32 // S_IFMT bits
+	Size  int64
+	Mtime int64
+}
+
+func identOf(st *layer.Stat) ident {
+	return ident{Key: st.Key, Kind: st.Mode & unix.S_IFMT, Size: st.Size, Mtime: st.Mtime}
+}
+
+// is tells whether st is the object; of a directory only its identity counts.
+func (id ident) is(st *layer.Stat) bool {
+	if st == nil || st.Mode&unix.S_IFMT != id.Kind || !sameInode(id.Key, st.Key) {
+		return false
+	}
+	return id.Kind == unix.S_IFDIR || st.Size == id.Size && st.Mtime == id.Mtime
+}
+
+// Names of steps.
+const (
+	doLink = "link" // Obj, at From, gets the additional name To
+	doMove = "move" // Obj goes from From to To, where nothing is
+	doSwap = "swap" // Obj at From and Pre at To change places
+)
+
+// step is one visible step: a rename. Its paths are those that hold when all
+// steps before it are done.
+type step struct {
+	Do   string
+	From Path
+	To   Path
+	Obj  ident
+	Pre  *ident `json:",omitempty"`
+	// Tree, when not empty, is the digest of what must be in the directory that
+	// is taken away: Obj of a move, Pre of a swap.
+	Tree string `json:",omitempty"`
+}
+
+// attrs are the attributes that a commit sets on an object in place.
+type attrs struct {
+	Mode     uint32
+	UID, GID uint32
+	Mtime    int64
+	Xattrs   map[Path][]byte `json:",omitempty"`
+}
+
+// metaStep changes attributes of an object in place.
+type metaStep struct {
+	// Base is its path before the steps, Path the one after them; either may be
+	// empty when there is none.
+	Base, Path          Path
+	Key                 layer.Key
+	Kind                uint32
+	Perm, Times, Xattrs bool // which count
+	Before, After       attrs
+}
+
+// timeStep gives a directory its time when everything else is done.
+type timeStep struct {
+	Base, Path    Path
+	Key           layer.Key
+	Before, After int64
+}
+
+// doneRec is an overlay.Done as it is written down.
+type doneRec struct {
+	Path Path
+	Ino  uint64
+	Key  layer.Key
+}
+
+// plan is everything that a commit does, in order: Open, Steps, Meta, Times.
+type plan struct {
+	Number  uint64
+	Boot    string // the boot in which the device numbers hold
+	Base    layer.Key
+	Stage   Path // the staging directory
+	MadeDot bool // the directory above it was made by this commit
+	Message string
+	Open    []metaStep // directories opened up
+	Steps   []step
+	Meta    []metaStep
+	Times   []timeStep
+	Done    []doneRec
+}
