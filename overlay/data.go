@@ -22,6 +22,7 @@ func (o *Overlay) createData() (id uint64, fd int, err error) {
 	fd, err = o.retryEMFILE(func() (int, error) {
 		return layer.Open(o.data, dataName(id), unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
 	})
+	o.dataMade.Add(1)
 	return id, fd, err
 }
 

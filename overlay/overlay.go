@@ -56,8 +56,12 @@ type Overlay struct {
 
 	hold  hold
 	nodes table
-	fds   fdCache
-	root  *dirNode
+	// dataMade counts data files made; dataSynced is how many of them are sure to
+	// have their names after a power cut.
+	dataMade   atomic.Uint64
+	dataSynced atomic.Uint64
+	fds        fdCache
+	root       *dirNode
 
 	watch    *watcher
 	onChange atomic.Pointer[func(tree.Change)]

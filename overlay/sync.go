@@ -3,6 +3,7 @@ package overlay
 import (
 	"golang.org/x/sys/unix"
 
+	"astrid/overlay/layer"
 	"astrid/overlay/meta"
 )
 
@@ -34,8 +35,30 @@ func (f *fileNode) Fsync(dataOnly bool) error {
 		if err := ignoringEINTR(func() error { return sync(fd.fd) }); err != nil {
 			return err
 		}
+		if err := o.syncDataDir(); err != nil {
+			return err
+		}
 	}
 	return o.syncLog()
+}
+
+// syncDataDir makes the names of data files survive, if any was made since the
+// last time.
+func (o *Overlay) syncDataDir() error {
+	made := o.dataMade.Load()
+	if o.dataSynced.Load() >= made {
+		return nil
+	}
+	fd, err := layer.Open(o.data, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := layer.SyncDir(fd); err != nil {
+		return err
+	}
+	o.dataSynced.Store(made)
+	return nil
 }
 
 // syncLog syncs every log of the stack without holding the lock meanwhile.

@@ -23,7 +23,7 @@ func (t *Table) Down(ctx context.Context, req wire.DownRequest) error {
 	if err != nil {
 		return err
 	}
-	return e.down(ctx, req, "astrid down")
+	return e.down(ctx, req, askedFor)
 }
 
 func (e *entry) down(ctx context.Context, req wire.DownRequest, why string) error {
@@ -96,6 +96,11 @@ func (e *entry) stopView(ctx context.Context, req wire.DownRequest, why string) 
 }
 
 func (e *entry) askStop(ctx context.Context, req wire.DownRequest, why string) error {
+	if req.Force { // a view that is taken from its writers is not written back by the machine
+		if err := e.settlePages(ctx, partTime); err != nil {
+			e.t.cfg.Log.Warn("what programs wrote through mappings may be lost", "session", e.name, "err", err)
+		}
+	}
 	l, err := e.dial(ctx)
 	if err == nil {
 		defer l.close()
@@ -160,14 +165,11 @@ func (e *entry) stopSupervisor() {
 
 // settleDown sets the final state of a session that was ended.
 func (e *entry) settleDown() {
-	note := ""
-	if exit := readExit(e.t.cfg.Home, e.name); exit != nil && exit.Error == nil && exit.Changes > 0 {
-		note = counted(exit.Changes) + " kept, not committed"
-	}
+	exit := readExit(e.t.cfg.Home, e.name)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.proc, e.foreign = nil, ""
-	e.setLocked(stopped, note)
+	e.setLocked(stopped, keptBy(exit))
 }
 
 // Remove forgets a session that is down.

@@ -121,7 +121,7 @@ func (e *entry) settle() {
 	case exit.Error != nil:
 		e.set(failed, exit.Error.Text)
 	default:
-		e.set(stopped, exit.Why)
+		e.set(stopped, keptBy(exit))
 	}
 }
 

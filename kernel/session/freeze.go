@@ -11,17 +11,21 @@ import (
 	"astrid/kernel/fault"
 )
 
-// settleTime is how long the dirty pages of a view may take to reach its server.
-const settleTime = 2 * time.Minute
+// How long the dirty pages of a view may take to reach its server: before a
+// commit, and before an end that may take the view from under its writers.
+const (
+	settleTime = 2 * time.Minute
+	partTime   = 10 * time.Second
+)
 
 // settlePages brings what programs wrote through shared mappings into the view
 // server: syncfs makes the machine queue the writes, and statfs is answered
 // only after every request that was queued before it. It runs aside, because a
 // view whose server hangs would hang whoever touches it.
-func (e *entry) settlePages(ctx context.Context) error {
+func (e *entry) settlePages(ctx context.Context, patience time.Duration) error {
 	done := make(chan error, 1)
 	go func() { done <- syncView(e.t.cfg.Home.Workspace(e.name)) }()
-	timer := time.NewTimer(settleTime)
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case err := <-done:
@@ -30,7 +34,7 @@ func (e *entry) settlePages(ctx context.Context) error {
 		}
 		return nil
 	case <-timer.C:
-		return fault.New(fault.Unavailable, "the view of session %s did not come to rest within %s; try again when its writers have finished", e.name, settleTime)
+		return fault.New(fault.Unavailable, "the view of session %s did not come to rest within %s; try again when its writers have finished", e.name, patience)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -15,20 +15,27 @@ import (
 const patience = 10 * time.Second
 
 // Status is what a session's view says of itself; of one that is not running,
-// what the table knows.
+// or cannot be talked to, what the table knows.
 func (t *Table) Status(ctx context.Context, session string) (wire.Status, error) {
 	e, err := t.find(session)
 	if err != nil {
 		return wire.Status{}, err
 	}
 	var st wire.Status
-	if state, _, _ := e.look(); state != stopped && state != failed {
+	if e.answers() {
 		if err := e.call(ctx, wire.ViewStatus, nil, &st); err != nil {
 			return wire.Status{}, err
 		}
 	}
 	st.Session = e.describe()
 	return st, nil
+}
+
+// answers tells whether there is, or will be, a view server that can be asked.
+func (e *entry) answers() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.state != stopped && e.state != failed && e.foreign == ""
 }
 
 // Changes lists what a view says against its base.
@@ -67,7 +74,7 @@ func (t *Table) Commit(ctx context.Context, session string, req wire.CommitReque
 	if err := e.awaitUp(ctx); err != nil {
 		return wire.CommitReply{}, err
 	}
-	if err := e.settlePages(ctx); err != nil {
+	if err := e.settlePages(ctx, settleTime); err != nil {
 		return wire.CommitReply{}, err
 	}
 	return change[wire.CommitReply](ctx, e, wire.ViewCommit, req)

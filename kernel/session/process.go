@@ -74,6 +74,9 @@ func (p *process) signal(sig syscall.Signal) {
 // launch starts a view server.
 func (e *entry) launch() (*process, error) {
 	h := e.t.cfg.Home
+	if err := h.EnsureSession(e.name, e.dir()); err != nil {
+		return nil, err
+	}
 	log, err := openLog(h, e.name)
 	if err != nil {
 		return nil, err

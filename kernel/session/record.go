@@ -3,7 +3,6 @@ package session
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -86,22 +85,16 @@ func removeSession(h home.Home, name string) error {
 	if err := removeTree(h.TempDir(name)); err != nil {
 		return fault.Wrap(fault.KindOf(err), err, "remove the state of session %s", name)
 	}
-	if err := removeShell(h, name); err != nil {
-		return fault.Wrap(fault.KindOf(err), err, "remove the directories of session %s", name)
-	}
+	removeShell(h, name)
 	return home.SyncDir(h.Tmp())
 }
 
-// removeShell removes the empty directories and links of a session. It removes
-// nothing that is not empty: a mount, or what somebody put there.
-func removeShell(h home.Home, name string) error {
-	var failed error
+// removeShell removes the empty directories and links of a session. What is not
+// empty stays: somebody put something there.
+func removeShell(h home.Home, name string) {
 	for _, path := range []string{h.CtlLink(name), h.BaseLink(name), h.Checkpoints(name), h.Forks(name), h.Workspace(name), h.Session(name)} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			failed = err
-		}
+		_ = os.Remove(path)
 	}
-	return failed
 }
 
 // removeTree removes a directory whatever its modes: caches of modules are

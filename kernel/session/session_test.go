@@ -211,6 +211,9 @@ func TestAServerOfAnotherProtocolIsLeftRunning(t *testing.T) {
 	}
 	_, err := table.Changes(t.Context(), "proj", wire.ChangesRequest{})
 	wantKind(t, err, fault.Unsupported, "left running")
+	if st, err := table.Status(t.Context(), "proj"); err != nil || !strings.Contains(st.Note, "protocol 99") {
+		t.Errorf("%+v, %v", st, err)
+	}
 	if err := table.Down(t.Context(), wire.DownRequest{Session: "proj"}); err != nil {
 		t.Errorf("down: %v", err)
 	}

@@ -133,7 +133,7 @@ func (e *entry) buried(proc *process, crashes *backoff) (delay time.Duration, ag
 			why = exit.Why
 		}
 		log.Info("view ended", "why", why)
-		e.setLocked(stopped, why)
+		e.setLocked(stopped, keptBy(exit))
 		return 0, false
 	}
 	e.crashes++

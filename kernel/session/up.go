@@ -167,9 +167,6 @@ func (e *entry) raise() error {
 		return fault.New(fault.Unavailable, "the kernel is shutting down; run astrid up again")
 	}
 	e.stopSupervisor()
-	if err := e.t.cfg.Home.EnsureSession(e.name, e.dir()); err != nil {
-		return err
-	}
 	if err := e.want(wire.WantUp); err != nil {
 		return err
 	}

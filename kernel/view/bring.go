@@ -56,9 +56,6 @@ func (s *server) bring(ctx context.Context) (err error) {
 		return err
 	}
 	defer base.Close()
-	if err := clearWorkspace(s.workspace()); err != nil {
-		return err
-	}
 	eng, err := s.openEngine(ctx)
 	if err != nil {
 		return asFault(err)
@@ -71,7 +68,16 @@ func (s *server) bring(ctx context.Context) (err error) {
 	for _, action := range recovered.Actions {
 		s.log.Info("recovery", "action", action)
 	}
-	if s.mount, err = s.openMount(ctx, eng); err != nil {
+	// As late as possible: between the old mount and the new one programs would
+	// write to the bare mount point.
+	err = clearWorkspace(s.workspace())
+	if err == nil {
+		err = s.rescueStrays()
+	}
+	if err == nil {
+		s.mount, err = s.openMount(ctx, eng)
+	}
+	if err != nil {
 		eng.Close()
 		return asFault(err)
 	}

@@ -73,6 +73,9 @@ func (s *server) status(ctx context.Context) (any, error) {
 	}
 	st.Uptime = time.Since(s.since).Seconds()
 	st.Panics = s.mount.Panics()
+	if st.Pending == "" {
+		st.Pending = s.strays
+	}
 	return st, nil
 }
 

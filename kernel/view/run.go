@@ -45,6 +45,8 @@ type server struct {
 	mount    mount
 	since    time.Time
 
+	strays string // what was found at the mount point, for status
+
 	left int // changes that were not committed, counted at the end
 
 	ended chan string // receives the reason once the view is unmounted on purpose
@@ -73,6 +75,9 @@ func (s *server) attend(ctx context.Context, life func(context.Context) (string,
 	cancel()
 	s.socket.Close()
 	s.conns.Wait()
+	if err != nil && s.mount != nil {
+		return err // a crash in its own words: without a record the kernel starts the next one
+	}
 	if err := s.writeExit(why, err); err != nil {
 		s.log.Error("the reason of the end could not be recorded", "err", err)
 	}

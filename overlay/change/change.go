@@ -53,6 +53,8 @@ type Change struct {
 
 	// What differs from Base. All are true of an A and a T.
 	Content, Perm, Times, Xattrs bool
+	// Links says that the base has other names for one object than the view.
+	Links bool
 
 	// Link is another name of the same object, for which this one is an
 	// additional name: a path of the view, listed or unchanged.

@@ -61,6 +61,9 @@ func (d *digest) change(c *Change) error {
 	d.number(uint64(c.Attr.Mode))
 	d.number(uint64(c.Attr.UID))
 	d.number(uint64(c.Attr.GID))
+	if c.Links {
+		d.text("links")
+	}
 	if !c.IsDir() && (c.Content || c.Times) {
 		d.number(uint64(c.Attr.Mtime.UnixNano()))
 	}

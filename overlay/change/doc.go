@@ -16,7 +16,8 @@
 //	D  a name of the base that the view does not have
 //	R  an object of the base under another name (a directory: with all below it)
 //	T  another kind of object under the same name
-//	m  the same bytes, but another mode, owner, set of xattrs or time
+//	m  the same bytes, but another mode, owner, set of xattrs or time, or other
+//	   names for one object
 //
 // A file rewritten with identical bytes is no change, whatever its times say; a
 // time set on a file whose bytes were not touched is an m. Times of directories

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -30,12 +31,15 @@ func List(ctx context.Context, s *overlay.Snapshot, opts Options) ([]Change, err
 	if err != nil {
 		return nil, err
 	}
-	l := &lister{ctx: ctx, s: s, base: b, survey: v, opts: opts, first: map[uint64]string{}}
+	l := &lister{ctx: ctx, s: s, base: b, survey: v, opts: opts}
 	if err := l.root(); err != nil {
 		return nil, err
 	}
 	sortChanges(l.out)
-	l.linkNew()
+	l.regroup()
+	if !opts.Same {
+		l.out = slices.DeleteFunc(l.out, func(c Change) bool { return c.Op == Same })
+	}
 	if !opts.All {
 		return Collapse(l.out), nil
 	}
@@ -50,7 +54,6 @@ type lister struct {
 	survey *survey
 	opts   Options
 	out    []Change
-	first  map[uint64]string // of an object with several new names, the first
 }
 
 func (l *lister) root() error {
@@ -61,11 +64,7 @@ func (l *lister) root() error {
 	return l.natural(l.s.Root(), Root, Root, st)
 }
 
-func (l *lister) emit(c Change) {
-	if c.Op != Same || l.opts.Same {
-		l.out = append(l.out, c)
-	}
-}
+func (l *lister) emit(c Change) { l.out = append(l.out, c) }
 
 // inside compares what is in a directory that stands for the base directory at.
 func (l *lister) inside(d overlay.Object, path, at string) error {

@@ -92,7 +92,12 @@ func changedLater(c *change.Change) bool {
 			return false
 		}
 	}
-	return st != nil && !isDir(st) && st.Ctime > c.Removed
+	if st == nil || isDir(st) {
+		return false
+	}
+	// Another name of the same inode that came or went, by our own commits too,
+	// moves the ctime of this one.
+	return st.Mtime > c.Removed || st.Btime > c.Removed || st.Nlink == 1 && st.Ctime > c.Removed
 }
 
 // edited compares the base file with what it was when the view took it. When

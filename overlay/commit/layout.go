@@ -85,9 +85,9 @@ func standsFor(c *change.Change) (overlay.Origin, bool) {
 func (l *layout) findGroups(s *selection) {
 	names := map[uint64]int{} // of base inodes, among the changes
 	for _, it := range s.items {
-		if c := it.c; c.Base != nil && !isDir(c.Base) {
-			if _, stands := standsFor(c); stands || c.Op == change.Deleted {
-				names[c.Base.Ino]++
+		for _, st := range []*layer.Stat{it.c.Base, it.c.Over} {
+			if st != nil && !isDir(st) {
+				names[st.Ino]++
 			}
 		}
 	}
@@ -159,7 +159,7 @@ func (l *layout) place(c *change.Change) {
 		}
 		l.stageFor(c)
 	case change.Meta:
-		if g := l.groups[c.Object.Ino]; g != nil && g.replaced {
+		if g := l.groups[c.Object.Ino]; c.Links || g != nil && g.replaced {
 			l.stageFor(c)
 		}
 	}

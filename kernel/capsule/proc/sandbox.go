@@ -15,6 +15,7 @@ import (
 
 // Sandbox describes the surroundings of one program. All paths are absolute.
 type Sandbox struct {
+	Bwrap    string   // the bubblewrap program; empty when there is none
 	View     string   // where the view is mounted
 	Dir      string   // the workspace, over whose path the view is bound
 	Cwd      string   // where the program starts, as it will see it
@@ -40,8 +41,7 @@ func (s *Sandbox) Run(ctx context.Context, argv []string) (int, error) {
 	if len(argv) == 0 {
 		return 0, fault.New(fault.Usage, "there is no command to run")
 	}
-	bwrap, err := exec.LookPath("bwrap")
-	if err != nil {
+	if s.Bwrap == "" {
 		return 0, fault.New(fault.Unsupported, "astrid run needs bubblewrap and there is no bwrap on PATH: install the package bubblewrap")
 	}
 	args, err := s.args()
@@ -49,7 +49,7 @@ func (s *Sandbox) Run(ctx context.Context, argv []string) (int, error) {
 		return 0, err
 	}
 	args = append(args, "--json-status-fd", "3", "--", shell, "-c", `exec "$@"`, "astrid-run")
-	return s.start(ctx, exec.Command(bwrap, append(args, argv...)...))
+	return s.start(ctx, exec.Command(s.Bwrap, append(args, argv...)...))
 }
 
 func (s *Sandbox) start(ctx context.Context, cmd *exec.Cmd) (int, error) {
@@ -124,6 +124,10 @@ func newSession(files ...*os.File) bool {
 	setting, err := os.ReadFile("/proc/sys/dev/tty/legacy_tiocsti")
 	if err == nil && len(setting) > 0 && setting[0] == '0' {
 		return false
+	}
+	if tty, err := os.OpenFile("/dev/tty", os.O_RDWR|unix.O_NOCTTY, 0); err == nil {
+		tty.Close()
+		return true // reachable by its name, whatever the files are
 	}
 	for _, f := range files {
 		if f == nil {

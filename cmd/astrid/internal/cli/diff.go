@@ -53,7 +53,7 @@ func (a *app) diff(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	out := view.NewPager(a.Stdout, a.Stderr, view.Style{Colour: a.coloured(a.Stdout)}, a.Getenv)
+	out := view.NewPager(a.Stdout, a.Stderr, view.Style{Colour: a.coloured(a.Stdout)}, a.Environ)
 	err = a.kernel.CallStream(ctx, op.Patch, wire.For[wire.PatchRequest]{Session: s.Name, Request: wire.PatchRequest{Paths: paths}}, nil, out)
 	if closed := out.Close(); closed || err == nil {
 		return nil // the reader has seen enough, or all

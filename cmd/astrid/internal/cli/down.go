@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"astrid/kernel/op"
 	"astrid/kernel/wire"
@@ -53,7 +51,7 @@ func (a *app) down(ctx context.Context, req wire.DownRequest, yes bool) error {
 	if err := a.kernel.Call(ctx, op.Down, req, nil); err != nil {
 		return err
 	}
-	a.awaitKernel(ctx, s)
+	a.awaitLast(ctx, s)
 	if a.json {
 		return a.print(wire.None{})
 	}
@@ -64,35 +62,4 @@ func (a *app) down(ctx context.Context, req wire.DownRequest, yes bool) error {
 		fmt.Fprintf(a.Stderr, "session %s is down; astrid up %s brings it back\n", s.Name, s.Base)
 	}
 	return nil
-}
-
-// awaitKernel waits, after the last session has gone down, until the kernel has
-// ended too, so that what a script does next finds everything unmounted.
-func (a *app) awaitKernel(ctx context.Context, gone wire.Session) {
-	list, err := a.list(ctx)
-	for _, s := range list {
-		if err == nil && s.Name != gone.Name && s.State != "stopped" {
-			return
-		}
-	}
-	h, err := a.home()
-	if err != nil {
-		return
-	}
-	lock, err := os.Open(h.Lock())
-	if err != nil {
-		return
-	}
-	defer lock.Close()
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for unix.Flock(int(lock.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-	}
 }

@@ -1,6 +1,10 @@
 package cli
 
-import "github.com/spf13/cobra"
+import (
+	"github.com/spf13/cobra"
+
+	"astrid/kernel/fault"
+)
 
 func (a *app) pathCommand() *cobra.Command {
 	return &cobra.Command{
@@ -13,6 +17,10 @@ func (a *app) pathCommand() *cobra.Command {
 			s, err := a.pick(cmd.Context())
 			if err != nil {
 				return err
+			}
+			if s.State == "stopped" || s.State == "failed" {
+				// What is written to the bare mount point would be lost from sight.
+				return fault.New(fault.NotRunning, "session %s is %s and has no view now; run astrid up %s", s.Name, s.State, s.Base)
 			}
 			if a.json {
 				return a.print(s)

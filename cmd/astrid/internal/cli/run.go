@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"syscall"
@@ -69,9 +70,6 @@ func (a *app) run(ctx context.Context, argv []string, net bool, read []string) (
 	if err != nil {
 		return 0, err
 	}
-	if s.State != "running" {
-		return 0, fault.New(fault.NotRunning, "session %s is %s; run astrid up %s", s.Name, s.State, s.Base)
-	}
 	before, err := a.callChanges(ctx, s, wire.ChangesRequest{})
 	if err != nil {
 		return 0, err
@@ -115,8 +113,10 @@ func (a *app) sandbox(s wire.Session, net bool, read []string) (*proc.Sandbox, e
 	if !filepath.IsAbs(userHome) {
 		userHome = ""
 	}
+	bwrap, _ := exec.LookPath("bwrap")
 	return &proc.Sandbox{
-		View: s.Workspace, Dir: s.Base, Cwd: inside(s, dir), Home: h.String(), UserHome: userHome,
+		Bwrap: bwrap,
+		View:  s.Workspace, Dir: s.Base, Cwd: inside(s, dir), Home: h.String(), UserHome: userHome,
 		Cache: h.Cache(s.Name), Read: read, Net: net, Env: a.Environ,
 		Stdin: a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr,
 	}, nil

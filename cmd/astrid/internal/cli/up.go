@@ -150,7 +150,9 @@ func (a *app) letSleep(ctx context.Context) {
 			return
 		}
 	}
-	_ = a.kernel.Call(ctx, op.Shutdown, wire.ShutdownRequest{Reason: "started for a session that did not come up"}, nil)
+	if a.kernel.Call(ctx, op.Shutdown, wire.ShutdownRequest{Reason: "started for a session that did not come up"}, nil) == nil {
+		a.awaitEnd(ctx)
+	}
 }
 
 // callUp asks for the session; on a terminal it asks the user what the kernel

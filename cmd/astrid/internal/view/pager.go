@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"syscall"
 
 	"golang.org/x/term"
@@ -24,31 +26,43 @@ type Pager struct {
 }
 
 // NewPager starts the pager that the environment asks for when out is a terminal.
-func NewPager(out, errs *os.File, style Style, getenv func(string) string) *Pager {
+func NewPager(out, errs *os.File, style Style, environ []string) *Pager {
 	p := &Pager{style: style, out: out}
 	if !term.IsTerminal(int(out.Fd())) {
 		return p
 	}
-	pager := getenv("PAGER")
+	pager := lookup(environ, "PAGER")
 	if pager == "cat" {
 		return p
 	}
 	if pager == "" {
 		pager = "less"
 	}
-	p.start(pager, out, errs)
+	p.start(pager, out, errs, environ)
 	return p
 }
 
-func (p *Pager) start(pager string, out, errs *os.File) {
+func (p *Pager) start(pager string, out, errs *os.File, environ []string) {
 	cmd := exec.Command("/bin/sh", "-c", pager)
-	cmd.Env = append(os.Environ(), "LESS=FRX")
+	cmd.Env = environ
+	if lookup(environ, "LESS") == "" {
+		cmd.Env = append(slices.Clone(environ), "LESS=FRX")
+	}
 	cmd.Stdout, cmd.Stderr = out, errs
 	pipe, err := cmd.StdinPipe()
 	if err != nil || cmd.Start() != nil {
 		return // without a pager then
 	}
 	p.cmd, p.pipe, p.out = cmd, pipe, pipe
+}
+
+func lookup(environ []string, name string) string {
+	for _, v := range environ {
+		if n, value, _ := strings.Cut(v, "="); n == name {
+			return value
+		}
+	}
+	return ""
 }
 
 // Write takes a piece of the patch.

@@ -102,7 +102,7 @@ func TestAReaderThatHasSeenEnoughIsNoError(t *testing.T) {
 	}
 	r.Close()
 	defer w.Close()
-	p := NewPager(w, os.Stderr, Style{}, func(string) string { return "" })
+	p := NewPager(w, os.Stderr, Style{}, nil)
 	if _, err := p.Write([]byte("x")); err == nil || !p.Close() {
 		t.Errorf("err %v", err)
 	}
