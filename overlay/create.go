@@ -10,9 +10,6 @@ import (
 	"astrid/overlay/meta"
 )
 
-// aclDefault is the xattr of a directory that overrules the umask (acl(5)).
-const aclDefault = "system.posix_acl_default"
-
 // Mknod makes a file, fifo, socket or device.
 func (d *dirNode) Mknod(c *tree.Caller, name string, mode, rdev uint32, out *tree.Entry) (tree.Node, error) {
 	kind := mode & unix.S_IFMT
@@ -128,8 +125,12 @@ func (d *dirNode) inherit(c *tree.Caller, x *meta.Rec) error {
 	x.Ino = o.newIno()
 	x.Own = meta.OwnPerm | meta.OwnTimes | meta.OwnXattrs | meta.OwnContent
 	x.UID, x.GID = c.UID, c.GID
-	if x.Kind != unix.S_IFLNK && !d.hasDefaultACL() {
-		x.Mode &^= c.Umask
+	if x.Kind != unix.S_IFLNK {
+		if def := d.defaultACL(); def != nil {
+			inheritACL(x, def)
+		} else {
+			x.Mode &^= c.Umask
+		}
 	}
 	if mode&unix.S_ISGID != 0 {
 		x.GID = gid
@@ -155,13 +156,24 @@ func (d *dirNode) perm() (mode, gid uint32, err error) {
 	return st.Mode, st.GID, nil
 }
 
-func (d *dirNode) hasDefaultACL() bool {
-	_, x := d.o.rec(d.ino)
-	if x != nil && x.Own&meta.OwnXattrs != 0 {
-		return x.Xattrs[aclDefault] != nil
+// defaultACL returns the list that new objects in d inherit in place of the
+// umask, nil when there is none. Preconditions: o.mu is held.
+func (d *dirNode) defaultACL() acl {
+	var v []byte
+	if _, x := d.o.rec(d.ino); x != nil && x.Own&meta.OwnXattrs != 0 {
+		v = x.Xattrs[aclDefault]
+	} else if n, err := d.getxattrBase(aclDefault, nil); err == nil && n > 0 {
+		v = make([]byte, n)
+		if n, err = d.getxattrBase(aclDefault, v); err != nil {
+			return nil
+		}
+		v = v[:n]
 	}
-	n, err := d.getxattrBase(aclDefault, nil)
-	return err == nil && n > 0
+	a, err := parseACL(v)
+	if err != nil {
+		return nil
+	}
+	return a
 }
 
 // Link gives a node one more name.

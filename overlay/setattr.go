@@ -60,7 +60,7 @@ func (n *node) setMeta(in *tree.SetAttr) error {
 		return nil
 	}
 	o := n.o
-	caps, err := n.capsAtRisk(in)
+	xattrs, err := n.xattrsAtRisk(in)
 	if err != nil {
 		return err
 	}
@@ -75,8 +75,8 @@ func (n *node) setMeta(in *tree.SetAttr) error {
 		if err != nil {
 			return err
 		}
-		if caps != nil {
-			d.Rec.Xattrs, d.xattrs = caps, true
+		if xattrs != nil {
+			d.Rec.Xattrs, d.xattrs = xattrs, true
 			d.Own |= meta.OwnXattrs
 		}
 		d.setPerm(in)
@@ -86,13 +86,13 @@ func (n *node) setMeta(in *tree.SetAttr) error {
 	}, nil)
 }
 
-// capsAtRisk returns the xattrs of a file without its capabilities, if it has
-// any and a change of owner takes them away; else nil.
-func (n *node) capsAtRisk(in *tree.SetAttr) (map[string][]byte, error) {
-	if n.kind != unix.S_IFREG || in.Valid&(tree.SetUID|tree.SetGID|tree.SetKillPriv) == 0 {
-		return nil, nil
-	}
-	if size, err := n.Getxattr(xattrCaps, nil); err != nil || size == 0 {
+// xattrsAtRisk returns the xattrs as a change of mode or owner leaves them, nil
+// when it leaves them alone: a change of owner takes capabilities away, a change
+// of mode shows in an access list.
+func (n *node) xattrsAtRisk(in *tree.SetAttr) (map[string][]byte, error) {
+	caps := n.kind == unix.S_IFREG && in.Valid&(tree.SetUID|tree.SetGID|tree.SetKillPriv) != 0 && n.hasXattr(xattrCaps)
+	list := n.kind != unix.S_IFLNK && in.Valid&tree.SetMode != 0 && n.hasXattr(aclAccess)
+	if !caps && !list {
 		return nil, nil
 	}
 	m, err := retry(n.o, n.xattrs)
@@ -100,8 +100,19 @@ func (n *node) capsAtRisk(in *tree.SetAttr) (map[string][]byte, error) {
 		return nil, err
 	}
 	m = maps.Clone(m)
-	delete(m, xattrCaps)
+	if caps {
+		delete(m, xattrCaps)
+	}
+	if a, err := parseACL(m[aclAccess]); list && err == nil {
+		a.chmod(in.Mode)
+		m[aclAccess] = a
+	}
 	return m, nil
+}
+
+func (n *node) hasXattr(name string) bool {
+	size, err := n.Getxattr(name, nil)
+	return err == nil && size > 0
 }
 
 func (d *draft) setPerm(in *tree.SetAttr) {

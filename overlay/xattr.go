@@ -150,13 +150,16 @@ func (n *node) Setxattr(_ *tree.Caller, name string, value []byte, flags int) er
 	if len(value) > maxXattrValue {
 		return unix.E2BIG
 	}
-	return n.changeXattrs(func(m map[string][]byte) error {
+	return n.changeXattrs(func(d *draft, m map[string][]byte) error {
 		_, has := m[name]
 		switch {
 		case flags&unix.XATTR_CREATE != 0 && has:
 			return unix.EEXIST
 		case flags&unix.XATTR_REPLACE != 0 && !has:
 			return unix.ENODATA
+		}
+		if name == aclAccess {
+			return d.setACL(m, value)
 		}
 		m[name] = append([]byte{}, value...)
 		if len(xattrList(m)) > maxXattrList {
@@ -166,10 +169,11 @@ func (n *node) Setxattr(_ *tree.Caller, name string, value []byte, flags int) er
 	})
 }
 
-// Removexattr removes one attribute.
+// Removexattr removes one attribute. A list that is not there is removed as well
+// as one that says what the mode says.
 func (n *node) Removexattr(_ *tree.Caller, name string) error {
-	return n.changeXattrs(func(m map[string][]byte) error {
-		if _, ok := m[name]; !ok {
+	return n.changeXattrs(func(_ *draft, m map[string][]byte) error {
+		if _, ok := m[name]; !ok && name != aclAccess && name != aclDefault {
 			return unix.ENODATA
 		}
 		delete(m, name)
@@ -178,7 +182,7 @@ func (n *node) Removexattr(_ *tree.Caller, name string) error {
 }
 
 // changeXattrs records a changed set.
-func (n *node) changeXattrs(fn func(map[string][]byte) error) error {
+func (n *node) changeXattrs(fn func(*draft, map[string][]byte) error) error {
 	base, err := n.baseXattrs()
 	if err != nil && !errors.Is(err, unix.ESTALE) {
 		return err
@@ -200,7 +204,7 @@ func (n *node) changeXattrs(fn func(map[string][]byte) error) error {
 		if m == nil {
 			m = map[string][]byte{}
 		}
-		if err := fn(m); err != nil {
+		if err := fn(d, m); err != nil {
 			return err
 		}
 		d.Rec.Xattrs, d.xattrs = m, true

@@ -1,3 +1,4 @@
+# loose: ^(long|odd)\.tar$
 # Packing the tree and unpacking it beside and over itself.
 set -euo pipefail
 tar --sort=name --exclude=.git -cf packed.tar encoding odd net/http

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -54,6 +55,9 @@ func (a *app) homeAt(dir string) (home.Home, error) {
 func (a *app) serveKernel(ctx context.Context, h home.Home, ready func(context.Context) error) error {
 	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
+	// One processor is what a small machine gives; a reader of ctl may be a child
+	// of this process and must not wait for itself.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2))
 	k, err := kernel.New(ctx, kernel.Config{
 		Home: h, UserHome: a.userHome(), Environ: a.Environ, Build: a.Build, Log: a.log(),
 	})
