@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"sync"
@@ -31,7 +32,8 @@ type notifier struct {
 
 	mu    sync.Mutex
 	queue []tree.Change
-	all   bool // queue is void, everything changed
+	all   bool          // queue is void, everything changed
+	sent  chan struct{} // closed when what is queued now has been sent; nil: nobody asked
 }
 
 func newNotifier(s *Server) *notifier {
@@ -50,18 +52,45 @@ func (n *notifier) changed(c tree.Change) {
 		n.queue = append(n.queue, c)
 	}
 	n.mu.Unlock()
+	n.wake()
+}
+
+func (n *notifier) take() (queue []tree.Change, all bool, sent chan struct{}) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	queue, all, sent = n.queue, n.all, n.sent
+	n.queue, n.all, n.sent = nil, false, nil
+	return queue, all, sent
+}
+
+// Settle returns when the kernel has been told of every change that the tree
+// published before the call: nobody sees what was before any more. It must not
+// be called from within a request. It returns ctx's error, and nil when the
+// mount is gone.
+func (s *Server) Settle(ctx context.Context) error {
+	n := s.note
+	n.mu.Lock()
+	if n.sent == nil {
+		n.sent = make(chan struct{})
+	}
+	sent := n.sent
+	n.mu.Unlock()
+	n.wake()
+	select {
+	case <-sent:
+		return nil
+	case <-s.ctx.Done():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (n *notifier) wake() {
 	select {
 	case n.kick <- struct{}{}:
 	default:
 	}
-}
-
-func (n *notifier) take() (queue []tree.Change, all bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	queue, all = n.queue, n.all
-	n.queue, n.all = nil, false
-	return queue, all
 }
 
 // run sends until the mount is gone.
@@ -72,7 +101,7 @@ func (n *notifier) run() {
 		case <-n.s.ctx.Done():
 			return
 		}
-		queue, all := n.take()
+		queue, all, sent := n.take()
 		if all {
 			queue = n.everything()
 		}
@@ -86,6 +115,9 @@ func (n *notifier) run() {
 			case <-n.s.ctx.Done():
 				return
 			}
+		}
+		if sent != nil {
+			close(sent)
 		}
 	}
 }

@@ -241,9 +241,10 @@ func TestDiscard(t *testing.T) {
 		t.Errorf("removed file: %q", got)
 	}
 	for _, gone := range []string{"/moved", "/new", "/f"} {
-		if _, err := os.Stat(mnt + gone); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s: %v", gone, err)
-		}
+		eventually(t, gone+" is gone", func() bool {
+			_, err := os.Stat(mnt + gone)
+			return errors.Is(err, os.ErrNotExist)
+		})
 	}
 	b := make([]byte, 10)
 	if n, err := open.Read(b); n != 1 || err != nil {

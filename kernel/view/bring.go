@@ -32,6 +32,9 @@ type mount interface {
 	// Drain returns when every request that the machine handed over before the
 	// call has been answered.
 	Drain(context.Context) error
+	// Settle returns when the machine has been told of everything that changed
+	// before the call.
+	Settle(context.Context) error
 	// Unmount ends the mount, lazily when programs only stand in it. Open
 	// files make it fail with Busy unless force is set.
 	Unmount(ctx context.Context, force bool) error

@@ -10,6 +10,9 @@ import (
 	"astrid/kernel/wire"
 )
 
+// settleTime bounds how long an operation waits for the kernel to be told.
+const settleTime = 2 * time.Second
+
 // dispatch carries out one request. Every operation but events waits for the
 // view to be up.
 func (s *server) dispatch(ctx context.Context, req wire.ViewRequest, out *sender) (any, error) {
@@ -99,7 +102,15 @@ func (s *server) exclusively(ctx context.Context, fn func() error) error {
 		return ctx.Err()
 	}
 	defer func() { <-s.change }()
-	return fn()
+	err := fn()
+	// Whoever waited for the operation is to see its result, not what the kernel
+	// has cached of the time before.
+	settle, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	if s.mount.Settle(settle) != nil {
+		s.log.Warn("the kernel has not taken in yet what changed")
+	}
+	return err
 }
 
 // commit first answers for every request that the kernel handed over before

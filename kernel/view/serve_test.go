@@ -64,6 +64,7 @@ func (e *stub) Recover(context.Context) (wire.RecoverReply, error) { return wire
 func (e *stub) Sync() error                                        { return nil }
 func (e *stub) Close() error                                       { return nil }
 func (e *stub) Drain(context.Context) error                        { return nil }
+func (e *stub) Settle(context.Context) error                       { return nil }
 func (e *stub) Done() <-chan struct{}                              { return e.done }
 func (e *stub) Err() error                                         { return nil }
 func (e *stub) Panics() uint64                                     { return 1 }

@@ -59,9 +59,9 @@ done
 wait
 cat counter
 for i in 1 2 3 4; do
-	(for n in {1..100}; do echo "writer $i line $n" >>log; done) &
+	(for n in {1..100}; do echo "writer $i line $n" >>lines; done) &
 done
 wait
-sort log | sha256sum
-sort -o log log
+sort lines | sha256sum
+sort -o lines lines
 rm lock counter.lock
