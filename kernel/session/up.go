@@ -158,7 +158,11 @@ func (e *entry) up(ctx context.Context) error {
 	if state != running {
 		return e.failure(note)
 	}
-	return nil
+	if note != "" { // a server of another version: nobody here can ask it
+		return nil
+	}
+	// A server that died a moment ago counts as running until that is noticed.
+	return e.call(ctx, wire.ViewReady, nil, nil)
 }
 
 // raise starts a session that is down. The caller holds life.

@@ -2,6 +2,7 @@ package overlaytest
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"strconv"
 	"testing"
@@ -14,6 +15,13 @@ func TestMain(m *testing.M) {
 	unix.Umask(0)
 	if code, ok := Child(); ok {
 		os.Exit(code)
+	}
+	if os.Getenv(childEnv) == partServe {
+		if err := serve(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	flag.Parse()
 	goleak.VerifyTestMain(m)

@@ -1,6 +1,7 @@
 package overlaytest
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 
 	"astrid/overlay"
 	"astrid/overlay/check"
+	"astrid/overlay/meta"
 )
 
 // step is one operation of a history: how long the log was after it, and what
@@ -90,11 +92,7 @@ func (h *history) do(op Op) {
 // at opens what is left when the log is damaged in some way.
 func (h *history) at(damage func(log string)) (Image, error) {
 	h.t.Helper()
-	dir, err := os.MkdirTemp(h.t.TempDir(), "")
-	h.try(err)
-	defer os.RemoveAll(dir)
-	h.try(os.Chmod(dir, 0o700))
-	h.try(CopyTree(h.dir, dir))
+	dir := h.copied()
 	damage(logFile(h.t, dir))
 	check.Killed(h.t, dir)
 	p, err := NewInProcess(overlay.Config{Base: h.base, Dir: dir})
@@ -109,38 +107,92 @@ func (h *history) at(damage func(log string)) (Image, error) {
 	return image, err
 }
 
-// TestTornTail cuts the log at every byte: what the view shows is what it showed
-// before an operation or after it.
+// ends returns where the records of a log end, the header first.
+func (h *history) ends() []int64 {
+	h.t.Helper()
+	b, err := os.ReadFile(logFile(h.t, h.dir))
+	h.try(err)
+	all := []int64{64}
+	for at := int64(64); at+8 <= int64(len(b)); {
+		n := binary.LittleEndian.Uint32(b[at:])
+		if n == 0 {
+			break
+		}
+		at += 8 + int64(n)
+		all = append(all, at)
+	}
+	return all
+}
+
+// replayed returns where a log of the directory ends, as far as it is believed.
+func (h *history) replayed(dir string) int64 {
+	h.t.Helper()
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_CLOEXEC, 0)
+	h.try(err)
+	defer unix.Close(fd)
+	stack, err := meta.LoadStack(fd, true)
+	h.try(err)
+	defer meta.CloseStack(stack)
+	return stack[len(stack)-1].Size()
+}
+
+// copied is a copy of the changes to be damaged.
+func (h *history) copied() string {
+	h.t.Helper()
+	dir := h.t.TempDir()
+	h.try(os.Chmod(dir, 0o700))
+	h.try(CopyTree(h.dir, dir))
+	return dir
+}
+
+// amid returns the states before and after the operation that the log was at
+// when it was so long.
+func (h *history) amid(size int64) (before, after past) {
+	for i := 1; i < len(h.steps); i++ {
+		if size < h.steps[i].size {
+			return h.steps[i-1], h.steps[i]
+		}
+	}
+	last := h.steps[len(h.steps)-1]
+	return last, last
+}
+
+// TestTornTail cuts the log at every byte: the whole records before it count and
+// nothing else, and what the view shows then is what it showed before an
+// operation or after it.
 func TestTornTail(t *testing.T) {
 	h := newHistory(t)
 	defer func() { h.p.Close() }()
 	h.tell()
-	exact := Rule{Exact: true, Times: true, DirTimes: true, DirLinks: true}
-	last := h.steps[len(h.steps)-1]
-	for i := 1; i < len(h.steps); i++ {
-		before, after := h.steps[i-1], h.steps[i]
-		for size := before.size; size < after.size; size++ {
-			image, err := h.at(func(log string) { h.try(os.Truncate(log, size)) })
-			h.either(fmt.Sprintf("log of %d bytes", size), exact, before, after, image, err)
-			if t.Failed() {
-				return
+	ends := h.ends()
+	dir := h.copied()
+	log := logFile(t, dir)
+	for i := len(ends) - 1; i > 0; i-- {
+		for size := ends[i] - 1; size >= ends[i-1]; size-- {
+			h.try(os.Truncate(log, size))
+			if got := h.replayed(dir); got != ends[i-1] {
+				t.Fatalf("a log of %d bytes is believed up to %d, its last whole record ends at %d", size, got, ends[i-1])
 			}
 		}
 	}
-	image, err := h.at(func(string) {})
-	h.try(err)
-	if diff := exact.Diff(last.image, image); len(diff) > 0 {
-		t.Errorf("after a replay of all: %q", diff)
+	for _, size := range ends {
+		if size < h.steps[0].size {
+			continue
+		}
+		before, after := h.amid(size)
+		image, err := h.at(func(log string) { h.try(os.Truncate(log, min(size+5, ends[len(ends)-1]))) })
+		h.either(fmt.Sprintf("log of %d bytes", size), before, after, image, err)
 	}
 }
 
 // either fails unless the image is one of two.
-func (h *history) either(where string, rule Rule, before, after past, image Image, err error) {
+func (h *history) either(where string, before, after past, image Image, err error) {
 	h.t.Helper()
 	if err != nil {
 		h.t.Errorf("%s, amid %s: %v", where, after.what, err)
 		return
 	}
+	rule := Rule{Exact: true, Times: true, DirTimes: true, DirLinks: true}
 	was := rule.Diff(before.image, image)
 	if len(was) == 0 {
 		return
@@ -183,24 +235,31 @@ func (h *history) tell() {
 	}
 }
 
-// TestDamagedTail changes the last records in place: whatever they say then is
-// not believed, and neither is what comes after them.
+// TestDamagedTail changes every byte of every record in place: that record is not
+// believed, and neither is what comes after it.
 func TestDamagedTail(t *testing.T) {
 	h := newHistory(t)
 	defer func() { h.p.Close() }()
 	h.do(Op{Kind: Create, Path: "a", Mode: 0o644})
 	h.do(Op{Kind: Write, Path: "a", Len: 30, Seed: 1})
 	h.do(Op{Kind: Unlink, Path: "file"})
-	exact := Rule{Exact: true, Times: true, DirTimes: true, DirLinks: true}
-	for i := 1; i < len(h.steps); i++ {
-		before, after := h.steps[i-1], h.steps[i]
-		for off := before.size; off < after.size; off++ {
-			image, err := h.at(func(log string) { h.flip(log, off) })
-			h.either(fmt.Sprintf("byte %d changed", off), exact, before, after, image, err)
-			if t.Failed() {
-				return
+	ends := h.ends()
+	dir := h.copied()
+	log := logFile(t, dir)
+	for i := 1; i < len(ends); i++ {
+		for off := ends[i-1]; off < ends[i]; off++ {
+			h.flip(log, off)
+			if got := h.replayed(dir); got != ends[i-1] {
+				t.Fatalf("with byte %d changed the log is believed up to %d, that record begins at %d", off, got, ends[i-1])
 			}
+			h.flip(log, off)
 		}
+		if ends[i-1] < h.steps[0].size {
+			continue
+		}
+		before, after := h.amid(ends[i-1])
+		image, err := h.at(func(log string) { h.flip(log, ends[i]-1) })
+		h.either(fmt.Sprintf("byte %d changed", ends[i]-1), before, after, image, err)
 	}
 }
 

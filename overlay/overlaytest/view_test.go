@@ -1,0 +1,218 @@
+package overlaytest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+
+	"astrid/fs"
+	"astrid/overlay"
+	"astrid/overlay/check"
+)
+
+const (
+	partServe   = "serve"
+	childMntEnv = "ASTRID_OVERLAYTEST_MNT"
+	patience    = 20 * time.Second
+)
+
+// serve is the other process of mounted: it mounts a view and answers lines.
+func serve() error {
+	o, err := overlay.Open(context.Background(), childConfig())
+	if err != nil {
+		return err
+	}
+	s, err := fs.Mount(os.Getenv(childMntEnv), o, fs.Options{})
+	if err != nil {
+		return errors.Join(err, o.Close())
+	}
+	fmt.Println("mounted")
+	in := bufio.NewScanner(os.Stdin)
+	for in.Scan() {
+		fmt.Println(obey(o, in.Text()))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.Unmount(ctx); err != nil {
+		return errors.Join(err, s.Detach())
+	}
+	return o.Close()
+}
+
+func obey(o *overlay.Overlay, line string) string {
+	var err error
+	switch line {
+	case "freeze":
+		if o.Frozen() == nil {
+			_, err = o.Freeze()
+		}
+	case "thaw":
+		err = o.Thaw(o.Frozen())
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return "done"
+}
+
+// mounted drives a view through its mount, which another process serves.
+type mounted struct {
+	*Posix
+	base, dir, mnt string
+	cmd            *exec.Cmd
+	in             io.WriteCloser
+	out            *bufio.Scanner
+	stderr         strings.Builder
+}
+
+func newMounted(base, dir, mnt string) (*mounted, error) {
+	m := &mounted{base: base, dir: dir, mnt: mnt}
+	if err := os.MkdirAll(mnt, 0o755); err != nil {
+		return nil, err
+	}
+	return m, m.start()
+}
+
+func (m *mounted) start() error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	m.stderr.Reset()
+	m.cmd = exec.Command(exe)
+	m.cmd.Env = append(os.Environ(), childEnv+"="+partServe, childBaseEnv+"="+m.base, childDirEnv+"="+m.dir, childMntEnv+"="+m.mnt)
+	m.cmd.Stderr = &m.stderr
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if m.in, err = m.cmd.StdinPipe(); err != nil {
+		return err
+	}
+	out, err := m.cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	m.out = bufio.NewScanner(out)
+	if err := m.cmd.Start(); err != nil {
+		return err
+	}
+	if !m.out.Scan() || m.out.Text() != "mounted" {
+		_ = m.cmd.Wait()
+		return fmt.Errorf("not mounted: %s", m.stderr.String())
+	}
+	m.Posix, err = NewPosix(m.mnt)
+	return err
+}
+
+// tell has the process do something.
+func (m *mounted) tell(line string) error {
+	if _, err := fmt.Fprintln(m.in, line); err != nil {
+		return err
+	}
+	if !m.out.Scan() {
+		return fmt.Errorf("%s: the process is gone: %s", line, m.stderr.String())
+	}
+	if m.out.Text() != "done" {
+		return errors.New(m.out.Text())
+	}
+	return nil
+}
+
+// Close unmounts in good order.
+func (m *mounted) Close() error {
+	m.Posix.Close()
+	_ = m.in.Close()
+	if err := m.cmd.Wait(); err != nil {
+		return fmt.Errorf("%w: %s", err, m.stderr.String())
+	}
+	return nil
+}
+
+// kill ends the process with SIGKILL and takes the dead mount away.
+func (m *mounted) kill() {
+	_ = m.cmd.Process.Kill()
+	_ = m.in.Close()
+	_ = m.cmd.Wait()
+	m.Posix.Close()
+	if unix.Unmount(m.mnt, unix.MNT_DETACH) == unix.EPERM {
+		_ = exec.Command("fusermount3", "-u", "-z", m.mnt).Run()
+	}
+}
+
+// TestView drives a view through the kernel.
+func TestView(t *testing.T) {
+	if err := fs.Preflight(); err != nil {
+		t.Skipf("no FUSE mounts here: %v", err)
+	}
+	cases(t, 30)
+	rapid.Check(t, func(t *rapid.T) {
+		c := NewCase(t, growSteps, Limits{})
+		m, err := newMounted(c.Base, c.Dir, filepath.Join(c.root, "mnt"))
+		c.must(err)
+		closed := false
+		defer func() {
+			if !closed {
+				m.kill()
+			}
+		}()
+		c.View = m
+		c.Begin()
+		v := &viewCase{c, m}
+		for i := range perCase {
+			v.turn()
+			if i%20 == 19 {
+				c.Compare()
+				c.Slots()
+			}
+		}
+		c.Compare()
+		c.CloseSlots()
+		closed = true
+		c.must(m.Close())
+		check.Test(t, c.Dir)
+		c.BaseIsUntouched()
+	})
+}
+
+type viewCase struct {
+	*Case
+	m *mounted
+}
+
+func (v *viewCase) turn() {
+	switch turn := rapid.IntRange(0, 40).Draw(v.T, "turn"); turn {
+	case 0:
+	default:
+		v.Step(Draw(v.T, v.Known(), Limits{Slots: true}))
+	case 37:
+		v.T.Logf("freeze")
+		v.must(v.m.tell("freeze"))
+	case 38:
+		v.T.Logf("thaw")
+		v.must(v.m.tell("thaw"))
+	case 39:
+		v.T.Logf("remount")
+		v.CloseSlots()
+		v.must(v.m.Close())
+		check.Test(v.T, v.Dir)
+		v.must(v.m.start())
+		v.Compare()
+	case 40:
+		v.T.Logf("kill")
+		v.CloseSlots()
+		v.m.kill()
+		check.Killed(v.T, v.Dir)
+		v.must(v.m.start())
+		v.Compare()
+	}
+}
