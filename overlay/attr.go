@@ -33,11 +33,16 @@ func (n *node) Getattr(a *tree.Attr) error {
 func (n *node) getattr(a *tree.Attr) error {
 	l, x := n.o.rec(n.ino)
 	key, unlinked := n.key, n.unlinked
+	if unlinked && n.last != nil {
+		*a = *n.last
+		n.o.mu.RUnlock()
+		return nil
+	}
 	if x == nil {
 		n.o.mu.RUnlock()
 		var st layer.Stat
 		if err := n.statBase(key, &st); err != nil {
-			return n.ghost(a, unlinked, err)
+			return err
 		}
 		n.o.attrOf(a, n.ino, &st)
 		if unlinked {
@@ -50,7 +55,7 @@ func (n *node) getattr(a *tree.Attr) error {
 	n.o.mu.RUnlock()
 	_ = l
 	if err := n.o.attrOfRec(a, &y, n.loc.Load()); err != nil {
-		return n.ghost(a, unlinked, err)
+		return err
 	}
 	a.TTL = longTTL
 	if asksBase(&y) {
@@ -59,13 +64,45 @@ func (n *node) getattr(a *tree.Attr) error {
 	return nil
 }
 
-// ghost answers for a removed directory, of which nothing is left to ask.
-func (n *node) ghost(a *tree.Attr, unlinked bool, err error) error {
-	if !unlinked || n.kind != unix.S_IFDIR {
-		return err
+// remember keeps what a directory that is about to be removed looks like, for
+// those who have it open: nothing else is left of it then. Preconditions: o.mu is
+// held for writing.
+func (d *dirNode) remember() {
+	a := tree.Attr{Ino: d.ino, Mode: unix.S_IFDIR | 0o700, Blksize: 4096}
+	var st layer.Stat
+	if _, x := d.o.rec(d.ino); x != nil {
+		_ = d.o.attrOfRec(&a, x, d.loc.Load())
+	} else if d.statBase(d.key, &st) == nil {
+		d.o.attrOf(&a, d.ino, &st)
 	}
-	*a = tree.Attr{Ino: n.ino, Mode: unix.S_IFDIR | 0o700, Blksize: 4096}
-	return nil
+	a.Nlink, a.TTL = 0, longTTL
+	d.last = &a
+}
+
+// setLast is setMeta for a removed directory. Preconditions: o.mu is held for
+// writing.
+func (n *node) setLast(in *tree.SetAttr) {
+	if n.last == nil {
+		return
+	}
+	a := *n.last
+	if in.Valid&tree.SetMode != 0 {
+		a.Mode = a.Mode&unix.S_IFMT | in.Mode&^unix.S_IFMT
+	}
+	if in.Valid&tree.SetUID != 0 {
+		a.UID = in.UID
+	}
+	if in.Valid&tree.SetGID != 0 {
+		a.GID = in.GID
+	}
+	if in.Valid&tree.SetAtime != 0 {
+		a.Atime = in.Atime
+	}
+	if in.Valid&tree.SetMtime != 0 {
+		a.Mtime = in.Mtime
+	}
+	a.Ctime = ns(n.o.now())
+	n.last = &a
 }
 
 // ttl sets how long a may be kept. st is the base object when a is of it.

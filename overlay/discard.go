@@ -252,6 +252,9 @@ func (x *discard) nodes() {
 		switch {
 		case x.dead[n.ino]:
 			n.unlinked = true
+			if n.kind == unix.S_IFDIR {
+				n.last = &tree.Attr{Ino: n.ino, Mode: unix.S_IFDIR | 0o700, Blksize: 4096, TTL: longTTL}
+			}
 		case r == nil && n.key.Ino != 0:
 			o.backHome(n)
 		}

@@ -94,7 +94,17 @@ func (o *Overlay) fold(n uint64, done []Done) error {
 func (f *fold) since(ino uint64) bool { return f.top != nil && f.top.Recs[ino] != nil }
 
 // alias makes the new base objects go by the numbers that they had in the view.
+// What had such a number in the base before is not in the base any more.
 func (f *fold) alias() {
+	number := map[uint64]bool{}
+	for _, x := range f.at {
+		number[x.Ino] = x.Ino != 0
+	}
+	for key, ino := range f.d.Aliases {
+		if number[ino] {
+			delete(f.d.Aliases, key)
+		}
+	}
 	for _, x := range f.at {
 		if x.Ino == 0 {
 			continue

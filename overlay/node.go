@@ -28,6 +28,8 @@ type node struct {
 	// unlinked says that the last name is gone: the record goes with the last
 	// reference. Guarded by o.mu.
 	unlinked bool
+	// last is what a removed directory looked like. Guarded by o.mu.
+	last *tree.Attr
 }
 
 // loc is a place in the base: a name in the directory at up. The root's has no up.

@@ -85,6 +85,11 @@ func (o *Overlay) removeDir(f *found) error {
 	if !empty {
 		return unix.ENOTEMPTY
 	}
+	if n := o.nodes.get(f.ino); n != nil {
+		if d, ok := n.self.(*dirNode); ok {
+			d.remember()
+		}
+	}
 	if o.top().Dirs[f.ino] != nil {
 		o.tx.Clear(f.ino)
 	}

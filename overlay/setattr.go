@@ -66,7 +66,8 @@ func (n *node) setMeta(in *tree.SetAttr) error {
 	}
 	return o.change(func() error {
 		if n.unlinked && n.kind == unix.S_IFDIR {
-			return nil // nobody will ask
+			n.setLast(in)
+			return nil
 		}
 		if err := n.o.bind(n); err != nil {
 			return err

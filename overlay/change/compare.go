@@ -38,6 +38,9 @@ func (l *lister) against(c *Change) error {
 			return err
 		}
 	}
+	if stands && origin.Copied && c.Attr.Mode == origin.Finger.Mode {
+		c.Attr.Mode = c.Base.Mode // the view did not change it
+	}
 	c.Perm = perm && (c.Attr.Mode != c.Base.Mode || c.Attr.UID != c.Base.UID || c.Attr.GID != c.Base.GID)
 	if xattrs {
 		if c.Xattrs, err = l.xattrsDiffer(c); err != nil {

@@ -26,11 +26,12 @@ type builder struct {
 	known   map[string]bool // base paths that the changes take away
 	leaving map[string]bool // base paths that are moved
 	metas   map[layer.Key]bool
+	linked  map[string]ident // path of the view → the base object that gets this name too
 }
 
 // build fills in Steps, Meta, Times, Open and Done.
 func (b *builder) build() error {
-	b.known, b.leaving, b.metas = map[string]bool{}, map[string]bool{}, map[layer.Key]bool{}
+	b.known, b.leaving, b.metas, b.linked = map[string]bool{}, map[string]bool{}, map[layer.Key]bool{}, map[string]ident{}
 	for _, it := range b.l.taken {
 		switch it.c.Op {
 		case change.Deleted:
@@ -54,6 +55,7 @@ func (b *builder) build() error {
 	if err := b.touched(); err != nil {
 		return err
 	}
+	b.shut()
 	b.done()
 	return nil
 }
@@ -86,6 +88,7 @@ func (b *builder) links() error {
 		if !sameInode(st.Key, o.Key) {
 			return &ConflictError{[]Conflict{{it.c.Path, "what it is a link to was replaced in the workspace"}}}
 		}
+		b.linked[it.c.Path] = identOf(st)
 		b.p.Steps = append(b.p.Steps, step{Do: doLink, From: Path(from), To: Path(slot), Obj: identOf(st)})
 	}
 	return nil
@@ -150,7 +153,7 @@ func (b *builder) arrival(c *change.Change) (s step, ok bool, err error) {
 		s.From, s.Obj = Path(j.slot), identOf(&j.st)
 	case b.l.links[c.Path] != "":
 		s.From = Path(b.l.links[c.Path])
-		s.Obj = b.linked(c)
+		s.Obj = b.linked[c.Path]
 	case c.Op == change.Renamed:
 		s.From, s.Obj = Path(b.l.moves[c.BasePath]), identOf(c.Base)
 	default:
@@ -170,16 +173,6 @@ func (b *builder) arrival(c *change.Change) (s step, ok bool, err error) {
 		s.Tree, err = b.tree(c.Place)
 	}
 	return s, true, err
-}
-
-// linked is the object of a link step.
-func (b *builder) linked(c *change.Change) ident {
-	for _, s := range b.p.Steps {
-		if s.Do == doLink && string(s.To) == b.l.links[c.Path] {
-			return s.Obj
-		}
-	}
-	return ident{}
 }
 
 // inPlace collects the changes of attributes of objects that stay themselves.
@@ -280,7 +273,11 @@ func (b *builder) touched() error {
 				return err
 			}
 			if s.Obj.Kind == unix.S_IFDIR {
-				if err := b.openUp(from, string(s.To)); err != nil {
+				to, stays := b.final(from)
+				if !stays {
+					to = string(s.To)
+				}
+				if err := b.openUp(from, to); err != nil {
 					return err
 				}
 			}
@@ -331,6 +328,21 @@ func (b *builder) touchBase(p string) error {
 		b.p.Times = append(b.p.Times, t)
 	}
 	return b.openUp(p, to)
+}
+
+// shut plans to close staged directories that were kept open.
+func (b *builder) shut() {
+	for _, j := range b.l.jobs {
+		if !j.shut() {
+			continue
+		}
+		a := attrs{Mode: j.c.Attr.Mode &^ tree.KindMask, UID: j.c.Attr.UID, GID: j.c.Attr.GID}
+		open := a
+		open.Mode |= 0o700
+		b.p.Meta = append(b.p.Meta, metaStep{
+			Path: Path(j.c.Path), Key: j.st.Key, Kind: unix.S_IFDIR, Perm: true, Before: open, After: a,
+		})
+	}
 }
 
 // viewTime returns the mtime that the view shows of a directory.

@@ -44,6 +44,10 @@ func (c *closing) fold(s *overlay.Snapshot) error {
 // store moves the pre-images to where an undo finds them, and forgets older ones.
 func (c *closing) store() error {
 	n := strconv.FormatUint(c.p.Number, 10)
+	if err := c.detach(); err != nil {
+		return fmt.Errorf("keep the pre-images: %w", err)
+	}
+	c.cfg.Kill("undo: detached")
 	if err := c.moveStage(n); err != nil {
 		return fmt.Errorf("keep the pre-images: %w", err)
 	}

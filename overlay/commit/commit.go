@@ -136,13 +136,14 @@ func (s *selection) split() (applied, heldBack, left []change.Change) {
 		if c.Op == change.Same {
 			continue
 		}
-		switch it.v {
-		case taken:
+		switch {
+		case it.v == taken:
 			applied = append(applied, c)
-		case held:
+		case !it.wanted:
+		case it.v == held:
 			c.Note = it.why
 			heldBack = append(heldBack, c)
-		case skipped:
+		case it.v == skipped:
 			c.Note = it.why
 			left = append(left, c)
 		}
@@ -260,7 +261,8 @@ func (r *run) prepare(sel *selection, l *layout, p *plan, rootTime int64) error 
 // execute makes the steps, or takes them back.
 func (r *run) execute(j *journal, p *plan) error {
 	a := &applier{d: r.w.d, p: p, kill: r.cfg.Kill}
-	defer r.o.Hold()()
+	release := r.o.Hold()
+	defer release()
 	r.pending = true
 	if err := a.forward(0); err != nil {
 		return r.retreat(j, a, err)
@@ -275,6 +277,7 @@ func (r *run) execute(j *journal, p *plan) error {
 		return err
 	}
 	r.folded = true
+	release()
 	return c.store()
 }
 

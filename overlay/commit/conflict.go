@@ -16,10 +16,15 @@ import (
 
 // conflicts returns what in the workspace stands in the way of the taken items.
 func (s *selection) conflicts(ctx context.Context, d *disk) ([]Conflict, error) {
-	lost := map[string]bool{}
+	lost := map[string]string{}
 	for _, it := range s.items {
-		if it.c.Vanished && it.c.IsDir() && it.c.Op != change.Deleted {
-			lost[it.c.Path] = true
+		c := it.c
+		switch {
+		case !c.IsDir() || c.Op == change.Deleted:
+		case c.Vanished:
+			lost[c.Path] = "its directory was moved or replaced in the workspace"
+		case c.Op == change.Same && c.Appeared && c.Path != stageRoot:
+			lost[c.Path] = "its directory was made in the workspace too"
 		}
 	}
 	var out []Conflict
@@ -51,10 +56,10 @@ func (s *selection) conflicts(ctx context.Context, d *disk) ([]Conflict, error) 
 }
 
 // conflict tells why one change cannot be made, "" if it can.
-func conflict(d *disk, c *change.Change, lost map[string]bool) (string, error) {
+func conflict(d *disk, c *change.Change, lost map[string]string) (string, error) {
 	for p := change.Parent(c.Path); p != change.Root; p = change.Parent(p) {
-		if lost[p] {
-			return "its directory was moved or replaced in the workspace", nil
+		if why := lost[p]; why != "" {
+			return why, nil
 		}
 	}
 	switch {

@@ -23,8 +23,8 @@ func Discard(ctx context.Context, o *overlay.Overlay, cfg Config, paths []string
 		return nil, "", err
 	}
 	defer w.close()
-	if pending, err := numbered(w.journal, journalPrefix); err != nil || len(pending) > 0 {
-		return nil, "", errors2(err, ErrPending)
+	if _, err := w.nextNumber(o); err != nil {
+		return nil, "", err
 	}
 	list, err := change.List(ctx, o.Live(), change.Options{All: true, Same: true, Cache: cfg.Cache})
 	if err != nil {
@@ -57,13 +57,6 @@ func Discard(ctx context.Context, o *overlay.Overlay, cfg Config, paths []string
 	return dropped, kept, nil
 }
 
-func errors2(err, other error) error {
-	if err != nil {
-		return err
-	}
-	return other
-}
-
 // names returns the paths that the overlay is told to take back; nil for all.
 func names(drop []*change.Change, all bool) []string {
 	if all {
@@ -76,19 +69,24 @@ func names(drop []*change.Change, all bool) []string {
 	l := slices.SortedFunc(maps.Keys(set), change.Compare)
 	out := []string{} // nothing is not everything
 	for _, p := range l {
-		if p == change.Root {
-			p = ""
+		if n := len(out); n > 0 && change.Below(p, out[n-1]) {
+			continue // it goes with the directory
 		}
 		out = append(out, p)
+	}
+	for i, p := range out {
+		if p == change.Root {
+			out[i] = ""
+		}
 	}
 	return out
 }
 
 // together returns what m matches and what cannot stay without it, in order.
 func together(list []change.Change, m *change.Match) []*change.Change {
-	d := &dropping{list: list, in: make([]bool, len(list)), byPath: map[string][]int{}}
-	for i := range list {
-		d.byPath[list[i].Path] = append(d.byPath[list[i].Path], i)
+	d := &dropping{
+		list: list, in: make([]bool, len(list)),
+		gone: map[string]bool{}, back: map[string]bool{}, above: map[string]bool{},
 	}
 	for i := range list {
 		if m.Change(&list[i]) {
@@ -114,24 +112,21 @@ func together(list []change.Change, m *change.Match) []*change.Change {
 }
 
 type dropping struct {
-	list   []change.Change
-	in     []bool
-	byPath map[string][]int
-	gone   map[string]bool // view paths of directories that go
-	back   map[string]bool // base paths of what comes back
+	list  []change.Change
+	in    []bool
+	gone  map[string]bool // view paths of directories that go
+	back  map[string]bool // base paths of what comes back
+	above map[string]bool // base paths of the directories that those are in
 }
 
 func (d *dropping) add(i int) {
 	d.in[i] = true
 	c := &d.list[i]
-	if d.gone == nil {
-		d.gone, d.back = map[string]bool{}, map[string]bool{}
-	}
-	switch {
-	case c.Op == change.Renamed:
-		d.back[c.From] = true
-	case c.Op == change.Deleted:
+	if c.Op == change.Renamed || c.Op == change.Deleted {
 		d.back[c.BasePath] = true
+		for p := change.Parent(c.BasePath); p != change.Root && !d.above[p]; p = change.Parent(p) {
+			d.above[p] = true
+		}
 	}
 	if c.IsDir() && c.Op != change.Deleted && c.Op != change.Meta {
 		d.gone[c.Path] = true
@@ -148,13 +143,8 @@ func (d *dropping) follows(c *change.Change) bool {
 	if c.Arrives() && d.back[c.Place] {
 		return true
 	}
-	if c.Op == change.Deleted && c.IsDir() || c.Over != nil || c.Op == change.Typed {
-		at := c.Place
-		for b := range d.back {
-			if b != at && change.Below(b, at) && at != "" {
-				return true
-			}
-		}
+	if (c.Op == change.Deleted && c.IsDir() || c.Over != nil || c.Op == change.Typed) && d.above[c.Place] {
+		return true
 	}
 	if c.Op == change.Deleted {
 		for p := change.Parent(c.BasePath); p != change.Root; p = change.Parent(p) {

@@ -52,7 +52,7 @@ func (b *builder) keyOf(c *change.Change) layer.Key {
 		return j.st.Key
 	}
 	if b.l.links[c.Path] != "" {
-		return b.linked(c).Key
+		return b.linked[c.Path].Key
 	}
 	if c.Base != nil {
 		return c.Base.Key
@@ -63,11 +63,8 @@ func (b *builder) keyOf(c *change.Change) layer.Key {
 // sameTaken tells whether an object that equals the base's is settled by this
 // commit: when everything was asked for, or it was.
 func (b *builder) sameTaken(c *change.Change) bool {
-	if len(b.s.req.Paths) == 0 {
-		return b.s.above(c) == nil || b.s.above(c).v == taken
-	}
-	m, err := change.NewMatch(b.s.req.Paths)
-	return err == nil && m.Change(c) && (b.s.above(c) == nil || b.s.above(c).v == taken)
+	up := b.s.above(c)
+	return (len(b.s.req.Paths) == 0 || b.s.asked.Change(c)) && (up == nil || up.v == taken)
 }
 
 func overlayDone(l []doneRec) []overlay.Done {

@@ -43,7 +43,7 @@ func gitIgnored(ctx context.Context, cfg Config, d *disk, paths []string) (ignor
 	ignored = make(map[string]bool)
 	for p := range bytes.SplitSeq(out, []byte{0}) {
 		if len(p) > 0 {
-			ignored[string(p)] = true
+			ignored[strings.TrimSuffix(string(p), "/")] = true
 		}
 	}
 	return ignored, ""
@@ -113,6 +113,9 @@ func (s *selection) askable() []string {
 		p := it.c.Path
 		if p == change.Root || change.InGit(p) || s.belowTyped(p) {
 			continue
+		}
+		if it.c.IsDir() {
+			p += "/" // it need not be there for git to see that it is one
 		}
 		paths = append(paths, p)
 	}

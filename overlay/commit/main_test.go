@@ -17,7 +17,7 @@ import (
 
 	"astrid/overlay"
 	"astrid/overlay/change"
-	_ "astrid/overlay/check"
+	"astrid/overlay/check"
 	"astrid/overlay/commit"
 	"astrid/overlay/overlaytest"
 )
@@ -70,6 +70,8 @@ type childJob struct {
 	place
 	Recover bool
 	KillAt  int
+	UID     uint32           // whom to be
+	Ops     []overlaytest.Op // what to do in the view before
 }
 
 // child prints the names of the points it passed.
@@ -83,6 +85,9 @@ func child(text string) error {
 		return err
 	}
 	defer o.Close()
+	if err := job.work(o); err != nil {
+		return err
+	}
 	cfg := job.config()
 	n := 0
 	cfg.Kill = func(point string) {
@@ -100,6 +105,18 @@ func child(text string) error {
 	return err
 }
 
+func (job childJob) work(o *overlay.Overlay) error {
+	c := overlaytest.NewClient(o)
+	for i := range job.Ops {
+		op := job.Ops[i]
+		op.At, op.ToAt = overlaytest.NoSlot, overlaytest.NoSlot
+		if r, err := c.Do(&op); err != nil || r.Errno != 0 {
+			return fmt.Errorf("%s: %v %w", &op, r.Errno, err)
+		}
+	}
+	return c.Close()
+}
+
 // run runs a child and returns the points that it passed and whether it was killed.
 func (job childJob) run(t testing.TB) (points []string, killed bool) {
 	t.Helper()
@@ -108,6 +125,13 @@ func (job childJob) run(t testing.TB) (points []string, killed bool) {
 	exe, err := os.Executable()
 	must(t, err)
 	cmd := exec.Command(exe)
+	if job.UID != 0 { // who may not look into the directory that the program is in
+		f, err := os.Open(exe)
+		must(t, err)
+		defer f.Close()
+		cmd.Path, cmd.ExtraFiles = "/proc/self/fd/3", []*os.File{f}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: job.UID, Gid: job.UID}}
+	}
 	cmd.Env = append(os.Environ(), childEnv+"="+string(text))
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
@@ -164,7 +188,7 @@ func (s *session) close() {
 		s.t.Error(err)
 	}
 	must(s.t, s.o.Close())
-	// check.Killed(s.t, s.Dir)
+	check.Killed(s.t, s.Dir)
 }
 
 func (s *session) do(ops ...overlaytest.Op) {

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write golden files anew")
 func TestProtected(t *testing.T) {
 	for p, want := range map[string]bool{
 		".astrid": true, ".astrid/policy": true, "sub/.astrid/x": false,
-		".git": false, ".git/hooks/pre-commit": true, "sub/.git/config": true, ".git/HEAD": false, ".GIT/Hooks/x": true,
+		".git/hooks/pre-commit": true, "sub/.git/config": true, ".git/HEAD": false, ".GIT/Hooks/x": true,
 		".git/modules/x/config": true, ".git/objects/info/alternates": true, ".git/info/attributes": true, ".git/info/exclude": false,
 		".gitmodules": true, "a/.gitmodules": true, ".gitignore": false,
 		".husky": true, "web/.husky/pre-commit": true, ".envrc": true, ".env": true, "a/.env.local": true, "env": false,

@@ -36,7 +36,7 @@ func plantRandom(t *testing.T, r *rapid.T, dir string) {
 		case 0:
 			_ = os.Symlink(rapid.SampledFrom(pathNames()).Draw(r, "target"), p)
 		case 1:
-			if len(files) > 1000 {
+			if len(files) > 0 {
 				_ = os.Link(rapid.SampledFrom(files).Draw(r, "linked"), p)
 			}
 		case 2:
@@ -53,7 +53,7 @@ func plantRandom(t *testing.T, r *rapid.T, dir string) {
 func drawOp(r *rapid.T) ot.Op {
 	op := ot.Op{At: ot.NoSlot, ToAt: ot.NoSlot, Path: drawPath(r, "path")}
 	op.Kind = rapid.SampledFrom([]ot.Kind{
-		ot.Create, ot.Create, ot.Mkdir, ot.Symlink, ot.Unlink, ot.Unlink, ot.Rmdir, ot.Rename, ot.Rename, ot.Rename,
+		ot.Create, ot.Create, ot.Mkdir, ot.Symlink, ot.Link, ot.Unlink, ot.Unlink, ot.Rmdir, ot.Rename, ot.Rename, ot.Rename,
 		ot.Rename, ot.Write, ot.Write, ot.Write, ot.Truncate, ot.Chmod, ot.Utimes, ot.Setxattr,
 	}).Draw(r, "kind")
 	op.Mode = rapid.SampledFrom([]uint32{0o644, 0o755, 0o600}).Draw(r, "mode")

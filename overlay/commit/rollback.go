@@ -13,6 +13,7 @@ import (
 // found exactly as the step left it is touched; the rest is left, named in
 // a.left, with the other version where the staging directory has it.
 func (a *applier) back(end int) {
+	a.reopen()
 	for i := end - 1; i >= 0; i-- {
 		a.kill("back: before a " + a.p.Steps[i].Do)
 		if why := a.undo(&a.p.Steps[i]); why != "" {
@@ -30,6 +31,35 @@ func (a *applier) back(end int) {
 		if t.Base != "" {
 			a.setTime(string(t.Base), t.Key, t.Before)
 		}
+	}
+}
+
+// reopen opens directories up again that may have been closed at the end.
+func (a *applier) reopen() {
+	if unix.Geteuid() == 0 {
+		return
+	}
+	for _, l := range [][]metaStep{a.p.Open, a.p.Meta} {
+		for i := range l {
+			m := &l[i]
+			if m.Kind != unix.S_IFDIR || !m.Perm {
+				continue
+			}
+			for _, p := range []Path{m.Path, m.Base} {
+				a.openOne(string(p), m)
+			}
+		}
+	}
+}
+
+func (a *applier) openOne(p string, m *metaStep) {
+	st, err := a.d.stat(p)
+	if p == "" || err != nil || st == nil || !sameInode(st.Key, m.Key) {
+		return
+	}
+	if fd, err := a.d.open(p, unix.O_PATH); err == nil {
+		_ = unix.Chmod(procFd(fd), st.Mode&0o7777|0o700)
+		unix.Close(fd)
 	}
 }
 

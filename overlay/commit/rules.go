@@ -19,20 +19,16 @@ func (s *selection) judge(ctx context.Context, cfg Config, d *disk) (func(*item)
 	if err != nil {
 		return nil, err
 	}
-	asked, err := change.NewMatch(s.req.Paths)
-	if err != nil {
-		return nil, err
-	}
 	rules, err := readIgnore(d)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", ignoreFile, err)
 	}
-	ignored, note := gitIgnored(ctx, cfg, d, append(s.askable(), asked.Literals()...))
+	ignored, note := gitIgnored(ctx, cfg, d, append(s.askable(), s.asked.Literals()...))
 	if note != "" {
 		s.notes = append(s.notes, note)
 	}
 	spared := func(it *item, rule func(string) bool) bool {
-		return asked.Named(it.c.Path, rule) || it.c.From != "" && asked.Named(it.c.From, rule)
+		return s.asked.Named(it.c.Path, rule) || it.c.From != "" && s.asked.Named(it.c.From, rule)
 	}
 	return func(it *item) (verdict, string) {
 		c := it.c

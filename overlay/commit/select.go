@@ -21,6 +21,8 @@ const (
 type item struct {
 	c *change.Change
 	v verdict
+	// wanted says that the request asks for it, not only something that needs it.
+	wanted bool
 	// why it is not taken.
 	why string
 	// needs are the items without which this one cannot be: the directory that
@@ -35,6 +37,7 @@ type item struct {
 // selection is the list of changes with a verdict for each.
 type selection struct {
 	req   Request
+	asked *change.Match // what Request.Paths says
 	items []*item
 	same  []*change.Change // owned by the view, equal to the base
 	at    map[string]*item // what arrives at a path of the view
@@ -50,6 +53,10 @@ func choose(ctx context.Context, cfg Config, d *disk, list []change.Change, req 
 		req: req, at: map[string]*item{}, from: map[string]*item{},
 		made: map[string]*item{}, units: map[string]*repository{},
 	}
+	var err error
+	if s.asked, err = change.NewMatch(req.Paths); err != nil {
+		return nil, err
+	}
 	s.index(list)
 	s.depend()
 	s.repositories()
@@ -57,11 +64,8 @@ func choose(ctx context.Context, cfg Config, d *disk, list []change.Change, req 
 	if err != nil {
 		return nil, err
 	}
-	want, err := s.wanted()
-	if err != nil {
-		return nil, err
-	}
-	s.decide(judge, want)
+	s.ask()
+	s.decide(judge)
 	return s, nil
 }
 
@@ -172,37 +176,27 @@ func (s *selection) leaveFrom(it *item, places map[string]*item) {
 	}
 }
 
-// wanted returns what the request asks for.
-func (s *selection) wanted() (map[*item]bool, error) {
-	want := map[*item]bool{}
-	m, err := change.NewMatch(s.req.Paths)
-	if err != nil {
-		return nil, err
-	}
+// ask marks what the request asks for.
+func (s *selection) ask() {
 	for _, it := range s.items {
-		if len(s.req.Paths) == 0 || m.Change(it.c) {
-			want[it] = true
-			if it.unit != nil {
-				it.unit.wanted = true
-			}
+		it.wanted = len(s.req.Paths) == 0 || s.asked.Change(it.c)
+		if it.wanted && it.unit != nil {
+			it.unit.wanted = true
 		}
 	}
 	for _, it := range s.items {
-		if it.unit != nil && it.unit.wanted {
-			want[it] = true
-		}
+		it.wanted = it.wanted || it.unit != nil && it.unit.wanted
 	}
-	return want, nil
 }
 
 // decide gives each item its verdict.
-func (s *selection) decide(judge func(*item) (verdict, string), want map[*item]bool) {
+func (s *selection) decide(judge func(*item) (verdict, string)) {
 	for _, it := range s.items {
 		it.v, it.why = judge(it)
 	}
-	s.spread(want)
+	s.spread()
 	for _, it := range s.items {
-		if it.v == taken && !want[it] {
+		if it.v == taken && !it.wanted {
 			it.v = unasked
 		}
 	}
@@ -215,7 +209,7 @@ func (s *selection) decide(judge func(*item) (verdict, string), want map[*item]b
 }
 
 // spread makes verdicts that are not taken reach everything that needs the item.
-func (s *selection) spread(want map[*item]bool) {
+func (s *selection) spread() {
 	users := map[*item][]*item{}
 	var work []*item
 	for _, it := range s.items {
@@ -224,7 +218,7 @@ func (s *selection) spread(want map[*item]bool) {
 		}
 		for _, n := range it.whole {
 			users[n] = append(users[n], it)
-			if n.v == taken && !want[n] && it.v == taken {
+			if n.v == taken && !n.wanted && it.v == taken {
 				it.v, it.why = held, "the directory was made anew and must be committed whole, with "+change.Quote(n.c.Path)
 			}
 		}

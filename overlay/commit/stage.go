@@ -220,6 +220,9 @@ func (s *stager) finish(j *job) error {
 	}
 	defer unix.Close(fd)
 	want := attrs{Mode: a.Mode &^ tree.KindMask, UID: a.UID, GID: a.GID}
+	if j.shut() {
+		want.Mode |= 0o700
+	}
 	if err := setPerm(fd, uint32(j.c.Kind), want); err != nil {
 		return err
 	}
@@ -227,6 +230,13 @@ func (s *stager) finish(j *job) error {
 		return err
 	}
 	return layer.Utimes(fd, a.Atime.UnixNano(), a.Mtime.UnixNano())
+}
+
+// shut tells whether a staged directory must stay open until it has arrived and
+// everything in it: only root may move a directory that cannot be written to.
+func (j *job) shut() bool {
+	const need = 0o300
+	return j.c.IsDir() && j.c.Attr.Mode&need != need && unix.Geteuid() != 0
 }
 
 // sync makes what was staged survive a power cut.

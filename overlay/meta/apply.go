@@ -1,5 +1,9 @@
 package meta
 
+import (
+	"astrid/overlay/layer"
+)
+
 // apply makes the facts of one payload true in memory. base is the payload's
 // offset in the file. It is used by replay and by Commit alike.
 func (l *Layer) apply(p []byte, base int64) error {
@@ -46,7 +50,7 @@ func (l *Layer) fact(r *reader) error {
 		_, l.Blobs[h] = r.slice()
 	case factAlias:
 		k := r.key()
-		l.Aliases[k] = r.u()
+		l.alias(k, r.u())
 	case factFolded:
 		l.LastFold = max(l.LastFold, r.u())
 	case factAttr:
@@ -95,6 +99,14 @@ func (l *Layer) put(x *Rec) {
 		return
 	}
 	l.Recs[x.Ino] = x
+}
+
+// alias counts the number as given out: it may be the only trace of it.
+func (l *Layer) alias(k layer.Key, ino uint64) {
+	l.Aliases[k] = ino
+	if ino&OwnBit != 0 {
+		l.NextIno = max(l.NextIno, ino&^OwnBit+1)
+	}
 }
 
 func (l *Layer) attr(r *reader) error {

@@ -274,16 +274,22 @@ func (c *Client) image(m Image, path string, n tree.Node, a *tree.Attr) error {
 		return true
 	})
 	for i := range all {
+		if e := &all[i]; e.Node != nil {
+			c.take(e.Node, &e.Entry.Attr)
+			defer c.release(e.Node, e.Entry.Ino)
+		}
+	}
+	for i := range all {
 		e := &all[i]
 		if e.Node == nil {
-			c.broken("%q of %q is listed and cannot be looked up", e.Name, path)
-			continue
+			return fmt.Errorf("%q of %q is listed and cannot be looked up", e.Name, path)
 		}
-		c.take(e.Node, &e.Entry.Attr)
-		defer c.release(e.Node, e.Entry.Ino)
 	}
 	if err != nil {
 		return fmt.Errorf("%q: %w", path, err)
+	}
+	if err := c.fault; err != nil {
+		return err
 	}
 	if err := c.plain(dir, path, all); err != nil {
 		return err
@@ -292,9 +298,6 @@ func (c *Client) image(m Image, path string, n tree.Node, a *tree.Attr) error {
 		p := Join(path, e.Name)
 		if m[p] != nil {
 			return fmt.Errorf("%q is listed twice", p)
-		}
-		if e.Node == nil {
-			continue
 		}
 		var a tree.Attr
 		if err := e.Node.Getattr(&a); err != nil {
@@ -312,20 +315,25 @@ func (c *Client) image(m Image, path string, n tree.Node, a *tree.Attr) error {
 
 // plain compares a listing without attributes with one that has them.
 func (c *Client) plain(dir tree.Dir, path string, all []tree.DirEntry) error {
-	i := 0
+	i, odd := 0, ""
 	err := dir.ReadDir(0, false, func(e *tree.DirEntry) bool {
 		if i >= len(all) || e.Name != all[i].Name || e.Cookie != all[i].Cookie ||
 			e.Ino != all[i].Entry.Ino || e.Kind != all[i].Entry.Kind() {
-			c.broken("%q: entry %d is listed as %q, number %d, kind %o, and looked up otherwise", path, i, e.Name, e.Ino, e.Kind)
+			odd = fmt.Sprintf("%q: entry %d is listed as %q, number %d, kind %o, and looked up otherwise", path, i, e.Name, e.Ino, e.Kind)
 			return false
 		}
 		i++
 		return true
 	})
-	if err == nil && i != len(all) && c.fault == nil {
-		c.broken("%q: %d entries, and with attributes %d", path, i, len(all))
+	switch {
+	case err != nil:
+		return fmt.Errorf("%q: %w", path, err)
+	case odd != "":
+		return errors.New(odd)
+	case i != len(all):
+		return fmt.Errorf("%q: %d entries, and with attributes %d", path, i, len(all))
 	}
-	return err
+	return nil
 }
 
 // describe reads all there is to know of one object.

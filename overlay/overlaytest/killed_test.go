@@ -11,7 +11,7 @@ import (
 // TestKilled drives the overlay in a process that is killed again and again:
 // what was answered is there after it, and of what was not, nothing or all.
 func TestKilled(t *testing.T) {
-	cases(t, 30)
+	cases(t, 10)
 	rapid.Check(t, func(t *rapid.T) {
 		c := NewCase(t, growSteps, Limits{})
 		r, err := NewRemote(c.Base, c.Dir)

@@ -17,7 +17,7 @@ const growSteps = 45
 
 // TestModel drives the overlay in process: restarts, frozen layers, forgetting.
 func TestModel(t *testing.T) {
-	cases(t, 100)
+	cases(t, 50)
 	rapid.Check(t, func(t *rapid.T) {
 		c := NewCase(t, growSteps, Limits{})
 		p, err := NewInProcess(overlay.Config{Base: c.Base, Dir: c.Dir})

@@ -37,7 +37,7 @@ func (r *Remote) Start() error {
 	}
 	r.stderr.Reset()
 	r.cmd = exec.Command(exe)
-	r.cmd.Env = append(os.Environ(), childEnv+"="+partDrive, childBaseEnv+"="+r.base, childDirEnv+"="+r.dir)
+	r.cmd.Env = childEnviron(partDrive, r.base, r.dir)
 	r.cmd.Stderr = &r.stderr
 	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if r.in, err = r.cmd.StdinPipe(); err != nil {

@@ -92,7 +92,7 @@ func (m *mounted) start() error {
 	}
 	m.stderr.Reset()
 	m.cmd = exec.Command(exe)
-	m.cmd.Env = append(os.Environ(), childEnv+"="+partServe, childBaseEnv+"="+m.base, childDirEnv+"="+m.dir, childMntEnv+"="+m.mnt)
+	m.cmd.Env = childEnviron(partServe, m.base, m.dir, childMntEnv+"="+m.mnt)
 	m.cmd.Stderr = &m.stderr
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if m.in, err = m.cmd.StdinPipe(); err != nil {
@@ -154,7 +154,7 @@ func TestView(t *testing.T) {
 	if err := fs.Preflight(); err != nil {
 		t.Skipf("no FUSE mounts here: %v", err)
 	}
-	cases(t, 30)
+	cases(t, 25)
 	rapid.Check(t, func(t *rapid.T) {
 		c := NewCase(t, growSteps, Limits{})
 		m, err := newMounted(c.Base, c.Dir, filepath.Join(c.root, "mnt"))
