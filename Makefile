@@ -59,11 +59,13 @@ conformance: build setup
 demo: setup
 	@scripts/demo
 
-# check is what a change must pass before it is shown to anybody.
+# check is what a change must pass before it is shown to anybody. The tools are
+# pinned in scripts/tools/go.mod.
 check: fmt vet
-	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); \
+	@if command -v shellcheck >/dev/null; then shellcheck --severity=warning $(SCRIPTS); \
 	else echo 'make: no shellcheck here, the scripts are not checked (apt-get install shellcheck)' >&2; fi
-	$(GO) test -count=1 ./cmd/astrid/internal/arch
+	$(GO) tool -modfile=scripts/tools/go.mod staticcheck $(PKG)
+	$(GO) test -count=1 ./cmd/astrid/internal/arch ./cmd/astrid/internal/readme
 
 install: build
 	install -D -m 0755 bin/astrid '$(DESTDIR)$(PREFIX)/bin/astrid'

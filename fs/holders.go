@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 )
 
 // How a process holds a mount.
@@ -92,24 +94,52 @@ func holdersOf(minor uint32, dirs []string) (holders []Holder, hidden bool) {
 	if err != nil {
 		return nil, true
 	}
-	look := looker{minor: minor, dirs: dirs, spaces: make(map[string][]string)}
+	look := &looker{minor: minor, dirs: dirs, spaces: make(map[string][]string)}
 	for _, p := range procs {
 		pid, err := strconv.Atoi(p.Name())
 		if err != nil {
 			continue
 		}
-		found, seen := look.process(pid)
+		found, seen := look.within(pid)
 		holders = append(holders, found...)
 		hidden = hidden || !seen
 	}
 	return holders, hidden
 }
 
+// lookTime is how long one process may keep us from looking into it. Its maps
+// cannot be listed while it changes them, and it may be stuck in that.
+const lookTime = 2 * time.Second
+
 // looker remembers what mount namespaces hold.
 type looker struct {
-	minor  uint32
-	dirs   []string
+	minor uint32
+	dirs  []string
+
+	mu     sync.Mutex
 	spaces map[string][]string // by the namespace's name: where the device is mounted in it
+}
+
+// within is process with a bound on its time; a process that takes longer could
+// not be looked into.
+func (l *looker) within(pid int) (found []Holder, seen bool) {
+	type answer struct {
+		found []Holder
+		seen  bool
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		found, seen := l.process(pid)
+		answers <- answer{found, seen}
+	}()
+	timer := time.NewTimer(lookTime)
+	defer timer.Stop()
+	select {
+	case a := <-answers:
+		return a.found, a.seen
+	case <-timer.C:
+		return nil, false
+	}
 }
 
 // process lists how one process holds the mount; seen is false when it would
@@ -161,6 +191,8 @@ func (l *looker) dirsOf(proc string, pid int) (dirs []string, seen bool) {
 	if l.minor == 0 {
 		return l.dirs, true
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	there, ok := l.spaces[space]
 	if !ok {
 		mounts, err := mountsOf(strconv.Itoa(pid), func(string) bool { return true })

@@ -33,6 +33,7 @@
 //
 // # Lock order
 //
+//	Overlay.still (by Freeze and Still)
 //	fileNode.io (two files: by node id)
 //	    hold.mu
 //	        Overlay.mu

@@ -53,6 +53,7 @@ type fold struct {
 	top   *meta.Layer       // written since the freeze; nil: nothing was frozen
 	at    map[string]Done   // what is at a path now
 	moved map[string]string // base directories that the commit moved: old path to new
+	named map[uint64]bool   // objects that entries of the sum name
 	dirs  map[string]uint64 // directories looked at: path to number
 }
 
@@ -73,6 +74,7 @@ func (o *Overlay) fold(n uint64, done []Done) error {
 			return err
 		}
 	}
+	f.findNamed()
 	for _, x := range f.at {
 		if err := f.object(x); err != nil {
 			return err
@@ -206,6 +208,16 @@ func (f *fold) keeps(ino uint64) bool {
 	return f.since(ino) || d != nil && !d.Empty()
 }
 
+// findNamed finds the objects that the view still has a name for.
+func (f *fold) findNamed() {
+	f.named = map[uint64]bool{}
+	for _, d := range f.d.Dirs {
+		for _, e := range d.Own {
+			f.named[e.Ino] = true
+		}
+	}
+}
+
 // object brings the record of a committed object up to date, or drops it.
 func (f *fold) object(x Done) error {
 	r := f.d.Recs[x.Ino].Rec
@@ -225,7 +237,13 @@ func (f *fold) object(x Done) error {
 		return nil
 	}
 	if !f.since(x.Ino) {
-		delete(f.d.Recs, x.Ino)
+		if !f.named[x.Ino] {
+			delete(f.d.Recs, x.Ino)
+			return nil
+		}
+		// Another name of it was not taken: that is all that the view has to say.
+		r.Own, r.Xattrs, r.Copied, r.HasHash = 0, nil, false, false
+		r.Where, r.Bytes, r.Size, r.Slice, r.DataID, r.Epoch = meta.Below, nil, 0, meta.Slice{}, 0, 0
 		return nil
 	}
 	var st layer.Stat

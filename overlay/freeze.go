@@ -15,6 +15,12 @@ import (
 // depend on how much there is. One freeze at a time: EBUSY. It ends by Thaw or
 // Fold.
 func (o *Overlay) Freeze() (*Snapshot, error) {
+	o.still.Lock()
+	defer o.still.Unlock()
+	return o.freeze()
+}
+
+func (o *Overlay) freeze() (*Snapshot, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.stack) > 1 {

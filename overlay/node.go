@@ -99,13 +99,6 @@ func (t *table) get(ino uint64) *node {
 	return t.m[ino]
 }
 
-// size returns how many nodes live.
-func (t *table) size() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return len(t.m)
-}
-
 func (o *Overlay) newRoot() *dirNode {
 	n := o.nodes.take(o, o.number(o.baseSt.Key, &o.baseSt), unix.S_IFDIR, o.key(o.baseSt.Key))
 	n.loc.Store(&loc{key: n.key})

@@ -55,6 +55,7 @@ type Overlay struct {
 	compactAt int64
 
 	hold  hold
+	still sync.Mutex // taken before everything else, while Still has the view frozen
 	nodes table
 	// dataMade counts data files made; dataSynced is how many of them are sure to
 	// have their names after a power cut.

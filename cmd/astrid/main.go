@@ -31,20 +31,26 @@ func executable() string {
 	return "/proc/self/exe"
 }
 
+// revision is set by the linker (see Makefile).
+var revision string
+
 // build is the revision that this program was made from.
 func build() string {
+	if revision != "" {
+		return revision
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
 	}
-	revision, modified := "unknown", ""
+	commit, modified := "unknown", ""
 	for _, s := range info.Settings {
 		switch {
 		case s.Key == "vcs.revision":
-			revision = s.Value
+			commit = s.Value
 		case s.Key == "vcs.modified" && s.Value == "true":
 			modified = "+changes"
 		}
 	}
-	return revision + modified
+	return commit + modified
 }

@@ -151,6 +151,10 @@ func TestNobodyIsThere(t *testing.T) {
 	if _, err := client.Dial(context.Background(), nowhere); !fault.Is(err, fault.NotRunning) {
 		t.Errorf("no home: %v", err)
 	}
+	deep, _ := home.At("/" + strings.Repeat("d", 120))
+	if _, err := client.Dial(context.Background(), deep); !fault.Is(err, fault.Usage) || !strings.Contains(err.Error(), "shorter ASTRID_HOME") {
+		t.Errorf("a home too deep: %v", err)
+	}
 }
 
 func TestAWrongTokenIsDenied(t *testing.T) {

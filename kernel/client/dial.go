@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"net"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -28,8 +29,11 @@ func errNotRunning(cause error) error {
 }
 
 // Dial connects to the kernel of a home. Without one the error has Kind
-// NotRunning.
+// NotRunning; a home too deep for a socket is one of Kind Usage.
 func Dial(ctx context.Context, h home.Home) (*Client, error) {
+	if err := home.CheckSocket(h.Socket(), runtime.GOOS); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	sock, err := (&net.Dialer{}).DialContext(ctx, "unix", h.Socket())

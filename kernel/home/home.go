@@ -51,7 +51,8 @@ func (h Home) join(elem ...string) string {
 // Sessions holds the socket, the control tree and one directory a session.
 func (h Home) Sessions() string { return h.join("sessions") }
 
-// Socket is the kernel's Unix socket.
+// Socket is the kernel's Unix socket. Its path can be longer than the system
+// takes: see CheckSocket.
 func (h Home) Socket() string { return h.join("sessions", "system.sock") }
 
 // Token holds the 64 hex digits that a client must show.

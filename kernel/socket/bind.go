@@ -14,25 +14,18 @@ import (
 	"golang.org/x/sys/unix"
 
 	"astrid/kernel/fault"
+	"astrid/kernel/home"
 )
 
 const probeTimeout = 2 * time.Second
-
-// maxPath is the size of sun_path, in which a path ends with a zero byte.
-func maxPath(goos string) int {
-	if goos == "linux" {
-		return 108
-	}
-	return 104
-}
 
 // Bind listens on path, whose directory must be private already. A symbolic
 // link at path and a socket that nobody listens to are removed; a live one is
 // an error of Kind Exists. The socket is 0600 from its first moment and is
 // unlinked when the listener is closed.
 func Bind(path string) (*net.UnixListener, error) {
-	if limit := maxPath(runtime.GOOS); len(path) >= limit {
-		return nil, fault.New(fault.Usage, "the socket path %s has %d bytes, the limit is %d: choose a shorter ASTRID_HOME", path, len(path), limit-1)
+	if err := home.CheckSocket(path, runtime.GOOS); err != nil {
+		return nil, err
 	}
 	if err := closedToOthers(filepath.Dir(path)); err != nil {
 		return nil, err

@@ -1,9 +1,11 @@
 package view
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
+	"os"
 
 	"astrid/fs/tree"
 	"astrid/kernel/fault"
@@ -12,11 +14,9 @@ import (
 	"astrid/overlay/change"
 )
 
-// list is what the view says against its base now, with every path of it.
-func (e *overlaid) list(ctx context.Context) (*overlay.Snapshot, []change.Change, error) {
-	snap := e.tree.Live()
-	list, err := change.List(ctx, snap, change.Options{All: true, Cache: e.cache})
-	return snap, list, err
+// list is what a snapshot says against the base, with every path of it.
+func (e *overlaid) list(ctx context.Context, snap *overlay.Snapshot) ([]change.Change, error) {
+	return change.List(ctx, snap, change.Options{All: true, Cache: e.cache})
 }
 
 // match makes the filter of a request; nil when it names no path.
@@ -37,7 +37,16 @@ func (e *overlaid) Changes(ctx context.Context, in wire.ChangesRequest) (wire.Ch
 	if err != nil {
 		return wire.ChangesReply{}, err
 	}
-	snap, whole, err := e.list(ctx)
+	var reply wire.ChangesReply
+	err = e.tree.Still(func(snap *overlay.Snapshot) (err error) {
+		reply, err = e.changes(ctx, snap, in, m)
+		return err
+	})
+	return reply, err
+}
+
+func (e *overlaid) changes(ctx context.Context, snap *overlay.Snapshot, in wire.ChangesRequest, m *change.Match) (wire.ChangesReply, error) {
+	whole, err := e.list(ctx, snap)
 	if err != nil {
 		return wire.ChangesReply{}, err
 	}
@@ -74,11 +83,45 @@ func (e *overlaid) Patch(ctx context.Context, in wire.PatchRequest, w io.Writer)
 	if err != nil {
 		return err
 	}
-	snap, list, err := e.list(ctx)
+	spool, err := e.spool()
 	if err != nil {
 		return err
 	}
-	return change.Patch(ctx, w, snap, change.Filter(list, m))
+	defer spool.Close()
+	err = e.tree.Still(func(snap *overlay.Snapshot) error {
+		if err := errors.Join(spool.Truncate(0), rewind(spool)); err != nil {
+			return err
+		}
+		list, err := e.list(ctx, snap)
+		if err != nil {
+			return err
+		}
+		out := bufio.NewWriter(spool)
+		return errors.Join(change.Patch(ctx, out, snap, change.Filter(list, m)), out.Flush())
+	})
+	if err == nil {
+		err = rewind(spool)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, spool)
+	return err
+}
+
+// spool is a file without a name. A patch is written there first: writers in the
+// view may make it necessary to begin again.
+func (e *overlaid) spool() (*os.File, error) {
+	f, err := os.CreateTemp(e.commits.Kept, ".patch-*")
+	if err != nil {
+		return nil, err
+	}
+	return f, os.Remove(f.Name())
+}
+
+func rewind(f *os.File) error {
+	_, err := f.Seek(0, io.SeekStart)
+	return err
 }
 
 // onWire says changes in the words of the wire.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"astrid/kernel/wire"
+	"astrid/overlay"
 	"astrid/overlay/commit"
 )
 
@@ -33,7 +34,11 @@ func (e *overlaid) Status(ctx context.Context) (wire.Status, error) {
 }
 
 // Count implements engine.
-func (e *overlaid) Count(ctx context.Context) (int, error) {
-	_, list, err := e.list(ctx)
-	return len(list), err
+func (e *overlaid) Count(ctx context.Context) (n int, err error) {
+	err = e.tree.Still(func(snap *overlay.Snapshot) error {
+		list, err := e.list(ctx, snap)
+		n = len(list)
+		return err
+	})
+	return n, err
 }

@@ -14,7 +14,7 @@ import (
 // maxText is the largest file, in bytes, that a patch shows line by line.
 const maxText = 4 << 20
 
-var noBlob = "0000000000000000000000000000000000000000"
+const noBlob = "0000000000000000000000000000000000000000"
 
 // body is what a patch says of the content of one file.
 type body struct {

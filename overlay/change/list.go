@@ -71,6 +71,10 @@ func (l *lister) inside(d overlay.Object, path, at string) error {
 	if err := l.ctx.Err(); err != nil {
 		return err
 	}
+	dirty, err := d.Dirty()
+	if err != nil {
+		return fmt.Errorf("changes below %s: %w", Quote(path), err)
+	}
 	gone := map[string]bool{}
 	var when int64
 	for _, name := range d.Gone() {
@@ -88,16 +92,12 @@ func (l *lister) inside(d overlay.Object, path, at string) error {
 		}
 	}
 	for name := range gone {
-		if own[name] {
+		if own[name] || named(dirty, name) {
 			continue
 		}
 		if err := l.vanish(Join(path, name), Join(at, name), when); err != nil {
 			return err
 		}
-	}
-	dirty, err := d.Dirty()
-	if err != nil {
-		return fmt.Errorf("changes below %s: %w", Quote(path), err)
 	}
 	for _, n := range dirty {
 		if err := l.dirty(n.Object, Join(path, n.Name), Join(at, n.Name)); err != nil {

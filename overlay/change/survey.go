@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -56,8 +57,12 @@ func (v *survey) dir(ctx context.Context, d overlay.Object, path, at string) err
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	dirty, err := d.Dirty()
+	if err != nil {
+		return fmt.Errorf("changes below %s: %w", Quote(path), err)
+	}
 	for _, name := range d.Gone() {
-		if at != "" {
+		if at != "" && !named(dirty, name) {
 			v.gone[Join(at, name)] = true
 		}
 	}
@@ -65,10 +70,6 @@ func (v *survey) dir(ctx context.Context, d overlay.Object, path, at string) err
 		if err := v.own(ctx, n, path, at); err != nil {
 			return err
 		}
-	}
-	dirty, err := d.Dirty()
-	if err != nil {
-		return fmt.Errorf("changes below %s: %w", Quote(path), err)
 	}
 	for _, n := range dirty {
 		if !isDir(n.Object) {
@@ -79,6 +80,13 @@ func (v *survey) dir(ctx context.Context, d overlay.Object, path, at string) err
 		}
 	}
 	return nil
+}
+
+// named tells whether a name that was removed is there again, for the object
+// that the base has there.
+func named(l []overlay.Named, name string) bool {
+	_, ok := slices.BinarySearchFunc(l, name, func(n overlay.Named, name string) int { return strings.Compare(n.Name, name) })
+	return ok
 }
 
 func (v *survey) own(ctx context.Context, n overlay.Named, path, at string) error {

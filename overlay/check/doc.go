@@ -12,5 +12,7 @@
 // next opening of the session takes away: a torn tail of a log, a log or a data
 // file that nothing names, a temporary file. After a clean close there are none.
 //
+// Journals examines the directory of a session's commits, which lies elsewhere.
+//
 // The base is not looked at, so nothing is said about what it should hold.
 package check

@@ -33,3 +33,16 @@ func Killed(t TB, dir string) Report {
 	}
 	return r
 }
+
+// TestJournals fails a test with everything that is wrong with the directory of
+// journals, unfinished commits too.
+func TestJournals(t TB, dir string) {
+	t.Helper()
+	r, err := Journals(context.WithoutCancel(t.Context()), dir)
+	if err != nil {
+		t.Errorf("%v", err)
+	}
+	for _, s := range append(r.Findings, r.Leftovers...) {
+		t.Errorf("%s: %s", dir, s)
+	}
+}

@@ -10,6 +10,7 @@ import (
 
 	"astrid/overlay"
 	"astrid/overlay/change"
+	"astrid/overlay/layer"
 )
 
 // Commit brings the changes that req selects to the base: all of them or none.
@@ -24,6 +25,9 @@ func Commit(ctx context.Context, o *overlay.Overlay, cfg Config, req Request) (R
 		return Result{}, err
 	}
 	defer w.close()
+	if err := atItsPlace(o); err != nil {
+		return Result{}, err
+	}
 	n, err := w.nextNumber(o)
 	if err != nil {
 		return Result{}, err
@@ -43,21 +47,33 @@ func Commit(ctx context.Context, o *overlay.Overlay, cfg Config, req Request) (R
 	if err != nil {
 		return res, err
 	}
-	res.Digest, err = digestOf(ctx, o.Live(), cfg)
+	err = o.Still(func(s *overlay.Snapshot) (err error) {
+		res.Digest, err = digestOf(ctx, s, cfg)
+		return err
+	})
 	return res, err
 }
 
 // Preview says what Commit would do with the view as it is now.
 func Preview(ctx context.Context, o *overlay.Overlay, cfg Config, req Request) (Result, error) {
 	cfg = cfg.withDefaults()
+	var res Result
+	err := o.Still(func(s *overlay.Snapshot) (err error) {
+		res, err = preview(ctx, o, s, cfg, req)
+		return err
+	})
+	return res, err
+}
+
+func preview(ctx context.Context, o *overlay.Overlay, s *overlay.Snapshot, cfg Config, req Request) (Result, error) {
 	d := newDisk(o.BaseFd())
 	defer d.forget()
-	r := &run{ctx: ctx, o: o, cfg: cfg, w: &workspace{d: d}, snap: o.Live(), req: req}
+	r := &run{ctx: ctx, o: o, cfg: cfg, w: &workspace{d: d}, snap: s, req: req}
 	res, sel, err := r.choose()
 	if err != nil {
 		return res, err
 	}
-	res.Conflicts, err = sel.conflicts(ctx, d)
+	res.Conflicts, err = sel.conflicts(ctx, d, lastCommit(r.cfg))
 	res.Outside = append(sel.notes, newLayout("", sel).notes...)
 	return res, err
 }
@@ -68,6 +84,23 @@ func digestOf(ctx context.Context, s *overlay.Snapshot, cfg Config) (string, err
 		return "", err
 	}
 	return change.Digest(ctx, list, cfg.Cache)
+}
+
+// atItsPlace refuses to write into a directory that the owner does not see as
+// the workspace any more: another one, or none, has its path now.
+func atItsPlace(o *overlay.Overlay) error {
+	var held, there layer.Stat
+	if err := layer.Statx(o.BaseFd(), "", &held); err != nil {
+		return err
+	}
+	err := layer.Statx(unix.AT_FDCWD, o.BasePath(), &there)
+	if err != nil && !missing(err) {
+		return err
+	}
+	if err != nil || held.Key != there.Key {
+		return &ConflictError{[]Conflict{{change.Root, "the workspace is not at " + change.Quote(o.BasePath()) + " any more"}}}
+	}
+	return nil
 }
 
 // nextNumber returns the number of the next commit. ErrPending when an earlier
@@ -160,7 +193,7 @@ func (r *run) commit() (Result, error) {
 	if len(res.Applied) == 0 {
 		return res, nil
 	}
-	conflicts, err := sel.conflicts(r.ctx, r.w.d)
+	conflicts, err := sel.conflicts(r.ctx, r.w.d, lastCommit(r.cfg))
 	if err != nil {
 		return res, err
 	}

@@ -15,7 +15,8 @@ import (
 )
 
 // conflicts returns what in the workspace stands in the way of the taken items.
-func (s *selection) conflicts(ctx context.Context, d *disk) ([]Conflict, error) {
+// settled is when the last commit ended, in ns since 1970.
+func (s *selection) conflicts(ctx context.Context, d *disk, settled int64) ([]Conflict, error) {
 	lost := map[string]string{}
 	for _, it := range s.items {
 		c := it.c
@@ -36,7 +37,7 @@ func (s *selection) conflicts(ctx context.Context, d *disk) ([]Conflict, error) 
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		why, err := conflict(d, it.c, lost)
+		why, err := conflict(d, it.c, lost, settled)
 		if err != nil {
 			return nil, fmt.Errorf("compare %s with the workspace: %w", change.Quote(it.c.Path), err)
 		}
@@ -56,7 +57,7 @@ func (s *selection) conflicts(ctx context.Context, d *disk) ([]Conflict, error) 
 }
 
 // conflict tells why one change cannot be made, "" if it can.
-func conflict(d *disk, c *change.Change, lost map[string]string) (string, error) {
+func conflict(d *disk, c *change.Change, lost map[string]string, settled int64) (string, error) {
 	for p := change.Parent(c.Path); p != change.Root; p = change.Parent(p) {
 		if why := lost[p]; why != "" {
 			return why, nil
@@ -70,13 +71,13 @@ func conflict(d *disk, c *change.Change, lost map[string]string) (string, error)
 	case c.Appeared && c.Path != stageRoot:
 		return "something appeared there in the workspace", nil
 	}
-	if changedLater(c) {
+	if changedLater(c, settled) {
 		return "it was changed in the workspace after the view removed it", nil
 	}
 	if !c.Content || c.Base == nil || c.IsDir() {
 		return "", nil
 	}
-	origin, stands := c.Origin()
+	origin, stands := standsFor(c)
 	if !stands || !origin.Copied {
 		return "", nil
 	}
@@ -84,8 +85,9 @@ func conflict(d *disk, c *change.Change, lost map[string]string) (string, error)
 }
 
 // changedLater tells whether a base object that the view removed or replaced
-// was touched since, which the view cannot have seen.
-func changedLater(c *change.Change) bool {
+// was touched since, which the view cannot have seen. A ctime that our own last
+// commit may have moved says nothing.
+func changedLater(c *change.Change, settled int64) bool {
 	if c.Removed == 0 {
 		return false
 	}
@@ -93,16 +95,36 @@ func changedLater(c *change.Change) bool {
 	if c.Op == change.Renamed {
 		st = c.Over
 	} else if c.Op != change.Deleted {
-		if _, stands := c.Origin(); stands {
+		if _, stands := standsFor(c); stands {
 			return false
 		}
 	}
 	if st == nil || isDir(st) {
 		return false
 	}
-	// Another name of the same inode that came or went, by our own commits too,
-	// moves the ctime of this one.
-	return st.Mtime > c.Removed || st.Btime > c.Removed || st.Nlink == 1 && st.Ctime > c.Removed
+	if st.Mtime > c.Removed || st.Btime > c.Removed {
+		return true
+	}
+	// Another name of the same inode that comes or goes moves the ctime of this one.
+	return st.Nlink == 1 && st.Ctime > max(c.Removed, settled)
+}
+
+// lastCommit is when the last commit ended; 0 when there was none.
+func lastCommit(cfg Config) int64 {
+	fd, err := openDir(cfg.Journal)
+	if err != nil {
+		return 0
+	}
+	defer unix.Close(fd)
+	l, err := numbered(fd, undoPrefix)
+	if err != nil || len(l) == 0 {
+		return 0
+	}
+	var st layer.Stat
+	if layer.Statx(fd, journalName(undoPrefix, l[len(l)-1]), &st) != nil {
+		return 0
+	}
+	return st.Ctime
 }
 
 // edited compares the base file with what it was when the view took it. When

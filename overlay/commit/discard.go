@@ -26,7 +26,11 @@ func Discard(ctx context.Context, o *overlay.Overlay, cfg Config, paths []string
 	if _, err := w.nextNumber(o); err != nil {
 		return nil, "", err
 	}
-	list, err := change.List(ctx, o.Live(), change.Options{All: true, Same: true, Cache: cfg.Cache})
+	var list []change.Change
+	err = o.Still(func(s *overlay.Snapshot) (err error) {
+		list, err = change.List(ctx, s, change.Options{All: true, Same: true, Cache: cfg.Cache})
+		return err
+	})
 	if err != nil {
 		return nil, "", err
 	}

@@ -81,16 +81,28 @@ func standsFor(c *change.Change) (overlay.Origin, bool) {
 	return o, ok && c.Base != nil && sameInode(c.Base.Key, o.Key)
 }
 
-// findGroups decides which base files are replaced rather than changed in place.
-func (l *layout) findGroups(s *selection) {
-	names := map[uint64]int{} // of base inodes, among the changes
-	for _, it := range s.items {
-		for _, st := range []*layer.Stat{it.c.Base, it.c.Over} {
+// baseNames counts the names of base inodes that the changes know.
+func (s *selection) baseNames() map[uint64]int {
+	names := map[uint64]int{}
+	count := func(l ...*layer.Stat) {
+		for _, st := range l {
 			if st != nil && !isDir(st) {
 				names[st.Ino]++
 			}
 		}
 	}
+	for _, it := range s.items {
+		count(it.c.Base, it.c.Over)
+	}
+	for _, c := range s.same {
+		count(c.Base)
+	}
+	return names
+}
+
+// findGroups decides which base files are replaced rather than changed in place.
+func (l *layout) findGroups(s *selection) {
+	names := s.baseNames()
 	for _, it := range l.taken {
 		c := it.c
 		if _, stands := standsFor(c); !stands || c.IsDir() {

@@ -181,7 +181,7 @@ func TestUser(t *testing.T) {
 		t.Error(d)
 	}
 	s.close()
-	for k := 1; k <= len(points); k++ {
+	for k := 1; k <= len(points); k += stride {
 		p, base, _ := run(k)
 		childJob{place: p, UID: nobody, Recover: true}.run(t)
 		s := p.open(t)

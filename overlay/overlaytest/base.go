@@ -30,9 +30,9 @@ func Grow(t *rapid.T, dir string, steps int, l Limits) error {
 		op := Draw(t, k, l)
 		switch op.Kind {
 		case Unlink, Rmdir, Empty:
-			op.Kind = Mkdir
+			op.Kind, op.Mode = Mkdir, 0o755
 		case Read, Holes, Stat:
-			op.Kind = Create
+			op.Kind, op.Mode = Create, 0o644
 		case Readdir, Fsync, Forget:
 			op.Kind = Link
 			op.To = Join(pick(&gen{t: t}, "to in", k.Dirs), pick(&gen{t: t}, "to", Names()))

@@ -92,6 +92,9 @@ func (c *Client) link(src *dentry, at int, path string, tmp bool) error {
 	if err := c.free(up, name); err != nil {
 		return err
 	}
+	if a, err := c.attr(up); err != nil || a.Nlink == 0 {
+		return errors.Join(err, unix.ENOENT) // the directory was removed
+	}
 	if _, isDir := src.node.(tree.Dir); isDir {
 		return unix.EPERM
 	}

@@ -157,6 +157,9 @@ func (h *history) amid(size int64) (before, after past) {
 	return last, last
 }
 
+// edge is how many bytes at either end of a record are looked at one by one.
+const edge = 300
+
 // TestTornTail cuts the log at every byte: the whole records before it count and
 // nothing else, and what the view shows then is what it showed before an
 // operation or after it.
@@ -169,6 +172,9 @@ func TestTornTail(t *testing.T) {
 	log := logFile(t, dir)
 	for i := len(ends) - 1; i > 0; i-- {
 		for size := ends[i] - 1; size >= ends[i-1]; size-- {
+			if size == ends[i]-edge && size > ends[i-1]+edge {
+				size = ends[i-1] + edge // the bytes of a large file
+			}
 			h.try(os.Truncate(log, size))
 			if got := h.replayed(dir); got != ends[i-1] {
 				t.Fatalf("a log of %d bytes is believed up to %d, its last whole record ends at %d", size, got, ends[i-1])

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Extended attributes and access control lists.
 set -euo pipefail
 setfattr -n user.first -v one fmt/doc.go

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Copies that keep everything, links instead of copies, copies over what is there.
 set -euo pipefail
 cp -a encoding copy

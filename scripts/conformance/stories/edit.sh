@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # sed -i, find with actions, chmod, touch: what scripts do to trees.
 set -euo pipefail
 find net -name '*.go' -exec sed -i 's/Copyright 20/Copyright (c) 20/' {} +

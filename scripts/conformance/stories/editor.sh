@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # The ways in which editors save: by rename, through a backup, in place.
 set -euo pipefail
 python3 - <<'PY'

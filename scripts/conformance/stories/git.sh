@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # loose: ^\.git/(index|objects/(info/|pack/)|.*\.rev$)
 # A day with git: change, stage, stash, branch, commit, merge, collect, clean.
 set -euo pipefail

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # loose: ^module/heap\.test$
 # Building and testing a module, before and after an edit.
 set -euo pipefail

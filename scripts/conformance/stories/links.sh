@@ -1,5 +1,9 @@
+#!/usr/bin/env bash
 # Hard links and symbolic links, of base files and of new ones.
 set -euo pipefail
+rm odd/left
+ln odd/right odd/left
+stat -c '%n %h' odd/left odd/right
 ln fmt/print.go fmt/also.go
 ln fmt/print.go third.go
 stat -c '%n %h' fmt/print.go fmt/also.go third.go

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Locks of both kinds between processes, and files made exclusively.
 set -euo pipefail
 python3 - <<'PY'

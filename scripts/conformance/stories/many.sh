@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Thousands of names in one directory and deep trees, made and removed by tools.
 set -euo pipefail
 mkdir many

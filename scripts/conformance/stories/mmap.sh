@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Shared mappings: several processes write one file through memory, and what one
 # writes the others read, by memory and by read(2).
 set -euo pipefail

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Moving files and whole directories of the base: no EXDEV, no copy.
 set -euo pipefail
 inode() { stat -c %i "$1"; }

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Names that only a file system takes as they are.
 set -euo pipefail
 python3 - <<'PY'

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Reading everything that is there, by name, by content and by attribute.
 set -euo pipefail
 find . -path ./.git -prune -o -type d -printf '%p %M %n\n' | sort

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # rm -rf and making the same names anew, also of another kind.
 set -euo pipefail
 rm -rf net

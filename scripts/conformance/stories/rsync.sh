@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # needs: rsync
 # rsync within the tree: a first copy, an update, deletion, in place.
 set -euo pipefail

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Holes, preallocation, truncation, and finding data.
 set -euo pipefail
 truncate -s 100M hole

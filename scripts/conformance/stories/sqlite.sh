@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # needs: sqlite3
 # loose: \.db(-wal|-shm|-journal)?$
 # A database under concurrent writers, with a rollback journal and with a log.

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # loose: ^(long|odd)\.tar$
 # Packing the tree and unpacking it beside and over itself.
 set -euo pipefail
