@@ -23,8 +23,8 @@ import (
 const (
 	startPause   = 10 * time.Millisecond
 	startTimeout = time.Minute
-	maxLog     = 8 << 20 // bytes of kernel.log before it is put aside
-	logTail    = 4 << 10 // bytes of it searched for the last line
+	maxLog       = 8 << 20 // bytes of kernel.log before it is put aside
+	logTail      = 4 << 10 // bytes of it searched for the last line
 )
 
 // Start makes sure that a kernel of the home runs and accepts clients: it

@@ -39,6 +39,9 @@ func (s *server) commitConfig(cache *change.Cache) (commit.Config, error) {
 
 // Commit implements engine.
 func (e *overlaid) Commit(ctx context.Context, in wire.CommitRequest) (wire.CommitReply, error) {
+	if err := e.known(in.Paths); err != nil {
+		return wire.CommitReply{}, err
+	}
 	req := commit.Request{Paths: in.Paths, Exclude: in.Exclude, If: in.If, Git: in.Git, Message: in.Message}
 	apply := commit.Commit
 	if in.DryRun {
@@ -99,6 +102,9 @@ func commitFault(err error) error {
 
 // Discard implements engine.
 func (e *overlaid) Discard(ctx context.Context, in wire.DiscardRequest) (wire.DiscardReply, error) {
+	if err := e.known(in.Paths); err != nil {
+		return wire.DiscardReply{}, err
+	}
 	dropped, kept, err := commit.Discard(ctx, e.tree, e.commits, in.Paths)
 	if err != nil {
 		return wire.DiscardReply{}, commitFault(err)

@@ -231,11 +231,12 @@ func (l *layout) bytes() (n int64) {
 
 // room tells whether the disk has space for n more bytes and leaves some.
 func room(fd int, n int64) error {
-	const spare = 16 << 20
+	const mostSpare = 16 << 20
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(fd, &st); err != nil {
 		return err
 	}
+	spare := min(mostSpare, int64(st.Blocks)*st.Bsize/64)
 	if free := int64(st.Bavail) * st.Bsize; free < n+spare {
 		return fmt.Errorf("the commit needs %d MiB on the disk of the workspace and %d MiB are free: %w",
 			(n+spare)>>20, free>>20, unix.ENOSPC)

@@ -148,9 +148,15 @@ func (s *session) viewOfChanges() ot.Image {
 	m := s.view()
 	l, err := change.List(context.Background(), s.o.Live(), change.Options{All: true, Same: true})
 	must(s.t, err)
+	times := map[uint64]int64{}
 	for _, c := range l {
 		if c.Op == change.Same && !c.IsDir() {
-			m[c.Path].Mtime = c.Base.Mtime
+			times[c.Object.Ino] = c.Base.Mtime
+		}
+	}
+	for _, e := range m {
+		if t, ok := times[e.Ino]; ok {
+			e.Mtime = t
 		}
 	}
 	return m

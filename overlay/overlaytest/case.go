@@ -167,13 +167,6 @@ func (c *Case) Compare() Image {
 func (c *Case) Same(plain, view Image) {
 	c.T.Helper()
 	if diff := c.Rule.Diff(plain, view); len(diff) > 0 {
-		for p, e := range c.before {
-			c.T.Logf("DEBUG %q %o nlink %d ino %d", p, e.Mode, e.Nlink, e.Ino)
-		}
-		for p, e := range view {
-			c.T.Logf("DEBUG view %q %o nlink %d ino %d", p, e.Mode, e.Nlink, e.Ino)
-		}
-
 		c.T.Fatalf("the view is not the plain directory:\n%s", strings.Join(diff, "\n"))
 	}
 }

@@ -71,6 +71,8 @@ type Rule struct {
 	Times bool
 	// DirTimes and DirLinks leave those of directories out when false.
 	DirTimes, DirLinks bool
+	// FileLinks leaves the link counts of what is neither file nor directory out.
+	FileLinks bool
 	// Skip names paths whose times are not compared.
 	Skip map[string]bool
 }
@@ -108,7 +110,7 @@ func (r *Rule) diff(path string, p, v *Entry) (out []string) {
 		say("owner", fmt.Sprint(p.UID, ":", p.GID), fmt.Sprint(v.UID, ":", v.GID))
 	}
 	dir := p.Kind() == unix.S_IFDIR
-	if p.Nlink != v.Nlink && (!dir || r.DirLinks) {
+	if p.Nlink != v.Nlink && (!dir || r.DirLinks) && (dir || p.Kind() == unix.S_IFREG || !r.FileLinks) {
 		say("link count", p.Nlink, v.Nlink)
 	}
 	if p.Rdev != v.Rdev {
