@@ -125,8 +125,15 @@ func (s *Snapshot) linked() map[uint64]layer.Key {
 	linked := map[uint64]layer.Key{}
 	for _, b := range changed {
 		var st layer.Stat
-		if o.statPath(b.Path, &st) == nil && st.Nlink > 1 && o.key(st.Key).Same(b.Key) {
+		switch err := o.statPath(b.Path, &st); {
+		case err != nil || !o.key(st.Key).Same(b.Key):
+			linked[b.Key.Ino] = b.Key // it may have another name still
+		case st.Nlink > 1:
 			linked[st.Ino] = b.Key
+		default: // the name by which it is known may be bound or not
+			if l := o.locOf(b); l.up != nil {
+				s.markLink(l.up, l.name)
+			}
 		}
 	}
 	return linked

@@ -53,7 +53,7 @@ type fold struct {
 	top   *meta.Layer       // written since the freeze; nil: nothing was frozen
 	at    map[string]Done   // what is at a path now
 	moved map[string]string // base directories that the commit moved: old path to new
-	named map[uint64]bool   // objects that entries of the sum name
+	split map[uint64]bool   // objects with a name that the commit did not take
 	dirs  map[string]uint64 // directories looked at: path to number
 }
 
@@ -69,12 +69,17 @@ func (o *Overlay) fold(n uint64, done []Done) error {
 	f.alias()
 	f.findMoved()
 	f.repath()
+	if err := f.findSplit(); err != nil {
+		return err
+	}
 	for _, x := range f.at {
 		if err := f.entry(x); err != nil {
 			return err
 		}
 	}
-	f.findNamed()
+	if err := f.otherNames(); err != nil {
+		return err
+	}
 	for _, x := range f.at {
 		if err := f.object(x); err != nil {
 			return err
@@ -205,17 +210,34 @@ func (f *fold) entry(x Done) error {
 // then its name stays bound.
 func (f *fold) keeps(ino uint64) bool {
 	d := f.d.Dirs[ino]
-	return f.since(ino) || d != nil && !d.Empty()
+	return f.since(ino) || f.split[ino] || d != nil && !d.Empty()
 }
 
-// findNamed finds the objects that the view still has a name for.
-func (f *fold) findNamed() {
-	f.named = map[uint64]bool{}
+// findSplit finds the objects of which the commit took some names and not all.
+func (f *fold) findSplit() error {
+	names := map[uint64]int{}
 	for _, d := range f.d.Dirs {
 		for _, e := range d.Own {
-			f.named[e.Ino] = true
+			names[e.Ino]++
 		}
 	}
+	for _, x := range f.at {
+		if x.Ino == 0 {
+			continue
+		}
+		dir, err := f.dir(path.Dir(x.Path))
+		if err != nil {
+			return err
+		}
+		if d := f.d.Dirs[dir]; d != nil && d.Own[path.Base(x.Path)].Ino == x.Ino {
+			names[x.Ino]--
+		}
+	}
+	f.split = map[uint64]bool{}
+	for _, x := range f.at {
+		f.split[x.Ino] = names[x.Ino] > 0
+	}
+	return nil
 }
 
 // object brings the record of a committed object up to date, or drops it.
@@ -225,7 +247,9 @@ func (f *fold) object(x Done) error {
 		return nil
 	}
 	wasOwn := r.Base == nil
-	r.Base = &meta.Base{Path: x.Path, Key: x.Key}
+	if wasOwn || r.IsDir() || !f.still(r.Base, x.Key) {
+		r.Base = &meta.Base{Path: x.Path, Key: x.Key}
+	}
 	r.Own &^= meta.Moved
 	if r.IsDir() {
 		if wasOwn {
@@ -237,7 +261,7 @@ func (f *fold) object(x Done) error {
 		return nil
 	}
 	if !f.since(x.Ino) {
-		if !f.named[x.Ino] {
+		if !f.split[x.Ino] {
 			delete(f.d.Recs, x.Ino)
 			return nil
 		}
@@ -255,6 +279,70 @@ func (f *fold) object(x Done) error {
 		r.Finger.Key = f.o.key(r.Finger.Key)
 	}
 	return nil
+}
+
+// otherNames finds another place for base files whose recorded name the commit
+// took away and that have more names. It walks the base if there are any.
+func (f *fold) otherNames() error {
+	lost := map[uint64]*meta.Rec{}
+	for _, x := range f.d.Recs {
+		r := x.Rec
+		if r == nil || r.IsDir() || r.Base == nil || !f.gone(r.Base.Path) || f.still(r.Base, r.Base.Key) {
+			continue
+		}
+		lost[r.Base.Key.Ino] = r
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	return f.search(f.o.root.loc.Load(), lost)
+}
+
+// gone tells whether the commit took a path of the base away.
+func (f *fold) gone(p string) bool {
+	for ; p != "" && p != "."; p = path.Dir(p) {
+		if x, ok := f.at[p]; ok && x.Ino == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *fold) search(dir *loc, lost map[uint64]*meta.Rec) error {
+	var dirs []*loc
+	err := f.o.baseNames(dir, func(name string, ino uint64, kind uint32) bool {
+		switch r := lost[ino]; {
+		case kind == unix.S_IFDIR:
+			dirs = append(dirs, &loc{up: dir, name: strings.Clone(name)})
+		case r != nil:
+			b := &meta.Base{Path: path.Join(dir.path(), name), Key: r.Base.Key}
+			if f.still(b, b.Key) {
+				r.Base = b
+				delete(lost, ino)
+			}
+		}
+		return len(lost) > 0
+	})
+	if absent(err) != nil {
+		return err
+	}
+	for _, d := range dirs {
+		if len(lost) == 0 {
+			return nil
+		}
+		if err := f.search(d, lost); err != nil {
+			return err
+		}
+		f.o.fds.drop(fdKey{dir: d})
+	}
+	return nil
+}
+
+// still tells whether a base object is at its place: a path of the commit is
+// then only one more name of it.
+func (f *fold) still(b *meta.Base, key layer.Key) bool {
+	var st layer.Stat
+	return f.o.statPath(b.Path, &st) == nil && f.o.key(st.Key).Same(key)
 }
 
 // prune counts links anew in the directories that the commit touched and drops
@@ -324,8 +412,11 @@ func (f *fold) pruneDir(p string) error {
 func (f *fold) links(p string, d *meta.Delta) int32 {
 	n := int32(0)
 	for name, e := range d.Own {
-		if e.Kind == unix.S_IFDIR && !f.isDir(path.Join(p, name)) {
+		switch was := f.isDir(path.Join(p, name)); {
+		case e.Kind == unix.S_IFDIR && !was:
 			n++
+		case e.Kind != unix.S_IFDIR && was:
+			n--
 		}
 	}
 	for name := range d.Gone {
@@ -352,9 +443,17 @@ func (f *fold) nodes() {
 				d.list.stale = true
 			}
 		}
-		if l := n.loc.Load(); l != nil && l.up != nil && len(f.moved) > 0 {
-			if p := l.path(); f.now(p) != p {
-				n.relocate(&meta.Base{Path: f.now(p), Key: n.key}, l.strict)
+		l := n.loc.Load()
+		if l == nil || l.up == nil {
+			return
+		}
+		p := l.path()
+		if to := f.now(p); to != p {
+			n.relocate(&meta.Base{Path: to, Key: n.key}, l.strict)
+		} else if x, left := f.at[p]; left && x.Ino == 0 {
+			// The name by which it was found is gone; the record knows another.
+			if _, r := o.rec(n.ino); r != nil && r.Base != nil && r.Base.Path != p {
+				n.relocate(r.Base, l.strict)
 			}
 		}
 	})

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"astrid/overlay/meta"
 )
 
 // hold lets a commit move things in the base without anybody in the view seeing
@@ -20,12 +22,37 @@ type hold struct {
 // visible step until Fold has returned. Requests that find what they look for
 // are not delayed.
 func (o *Overlay) Hold() (release func()) {
+	o.keepUnlinked()
 	o.hold.mu.Lock()
 	o.hold.gen.Add(1)
 	return sync.OnceFunc(func() {
 		o.hold.gen.Add(1)
 		o.hold.mu.Unlock()
 	})
+}
+
+// keepUnlinked gives content of their own to files of the base that have no name
+// in the view any more and are open: a commit takes the base file away.
+func (o *Overlay) keepUnlinked() {
+	var files []*fileNode
+	o.mu.RLock()
+	o.nodes.each(func(n *node) {
+		f, ok := n.self.(*fileNode)
+		if _, x := o.rec(n.ino); ok && n.unlinked && (x == nil || asksBase(x) || x.Where == meta.Below) {
+			n.refs++
+			files = append(files, f)
+		}
+	})
+	o.mu.RUnlock()
+	for _, f := range files {
+		f.io.Lock()
+		err := f.makeOwn()
+		f.io.Unlock()
+		if err != nil {
+			o.cfg.Log.Warn("an open file without a name is lost to a commit", "ino", f.ino, "err", err)
+		}
+		f.Forget(1)
+	}
 }
 
 // again tells whether a request that began at generation gen and ended with err

@@ -185,10 +185,17 @@ func (p *pairs) changes(key string, list []wire.Change) {
 	}
 }
 
-// Error prints an error as a control file shows it.
+// maxReason bounds what is shown of an error: it may quote what somebody wrote.
+const maxReason = 1 << 10
+
+// Error prints an error as a control file shows it; a long one is cut.
 func Error(err error) []byte {
 	var p pairs
 	p.add("error", fault.KindOf(err).Code())
-	p.add("reason", err.Error())
+	reason := err.Error()
+	if len(reason) > maxReason {
+		reason = strings.ToValidUTF8(reason[:maxReason], "") + "…"
+	}
+	p.add("reason", reason)
 	return p.Bytes()
 }

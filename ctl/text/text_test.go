@@ -200,3 +200,10 @@ func FuzzParse(f *testing.F) {
 		_, _ = ScanPairs([]byte(line))
 	})
 }
+
+func TestALongReasonIsCut(t *testing.T) {
+	shown := Error(errors.New(strings.Repeat("é", 40_000)))
+	if len(shown) > 8<<10 || !strings.Contains(string(shown), "error: internal") {
+		t.Errorf("%d bytes: %.80s", len(shown), shown)
+	}
+}

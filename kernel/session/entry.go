@@ -25,18 +25,19 @@ type entry struct {
 	name string
 	life chan struct{} // a semaphore of one; see the lock order
 
-	mu      sync.Mutex
-	record  wire.SessionRecord
-	state   string
-	since   time.Time
-	note    string
-	foreign string // why a running view server cannot be talked to; empty when it can
-	proc    *process
-	crashes int
-	ending  bool          // somebody asked for the end: a death is no crash
-	changed chan struct{} // closed and replaced at each change of state
-	halt    context.CancelFunc
-	halted  chan struct{} // closed when the supervisor has ended; nil when there was none
+	mu       sync.Mutex
+	record   wire.SessionRecord
+	state    string
+	since    time.Time
+	note     string
+	foreign  string // why a running view server cannot be talked to; empty when it can
+	proc     *process
+	crashes  int
+	pardoned bool          // the next crash is the first one that counts
+	ending   bool          // somebody asked for the end: a death is no crash
+	changed  chan struct{} // closed and replaced at each change of state
+	halt     context.CancelFunc
+	halted   chan struct{} // closed when the supervisor has ended; nil when there was none
 }
 
 func newEntry(t *Table, record wire.SessionRecord) *entry {

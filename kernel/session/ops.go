@@ -181,9 +181,9 @@ func (e *entry) awaitUp(ctx context.Context) error {
 	case err != nil:
 		return err
 	case state == stopped:
-		return fault.New(fault.NotRunning, "session %s is down; run astrid up %s", e.name, e.dir())
+		return fault.New(fault.NotRunning, "session %s is down; run astrid up %s", e.name, shellWord(e.dir()))
 	case state == failed:
-		return fault.New(fault.NotRunning, "the view of session %s could not be kept up (%s); then run astrid up %s", e.name, note, e.dir())
+		return fault.New(fault.NotRunning, "the view of session %s could not be kept up (%s); then run astrid up %s", e.name, note, shellWord(e.dir()))
 	}
 	return nil
 }

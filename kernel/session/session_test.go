@@ -292,6 +292,21 @@ func TestOperationsGiveUpWithTheirCaller(t *testing.T) {
 	}
 }
 
+func TestAnUpForgivesTheCrashesBeforeIt(t *testing.T) {
+	b := newBench(t)
+	table, dir := b.table(), b.dir("proj", "")
+	for range maxCrashes + 2 {
+		s := b.up(table, dir)
+		if err := syscall.Kill(s.PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		b.reaches(table, "proj", restarting)
+	}
+	if s := b.up(table, dir); s.State != running {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestOperationsDoNotWaitForeverForARestart(t *testing.T) {
 	b := newBench(t)
 	table, dir := b.table(), b.dir("proj", "")

@@ -136,6 +136,9 @@ func (e *entry) buried(proc *process, crashes *backoff) (delay time.Duration, ag
 		e.setLocked(stopped, keptBy(exit))
 		return 0, false
 	}
+	if e.pardoned {
+		*crashes, e.pardoned = backoff{}, false
+	}
 	e.crashes++
 	delay, again = crashes.next(time.Now())
 	if !again {

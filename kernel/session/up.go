@@ -138,31 +138,55 @@ func (t *Table) unmake(e *entry) {
 	t.forget(e)
 }
 
-// up makes the session run and waits for its view.
+// up makes the session run and waits for its view. Somebody asked for it, so
+// crashes before that do not count; a view that was failing when they asked is
+// tried once more.
 func (e *entry) up(ctx context.Context) error {
 	unlock, err := e.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	e.pardon()
+	raised, err := e.tryUp(ctx)
+	if err == nil || raised || ctx.Err() != nil {
+		return err
+	}
+	if state, _, _ := e.look(); state == stopped || state == failed {
+		_, err = e.tryUp(ctx)
+	}
+	return err
+}
+
+// pardon lets the supervisor forget the crashes that it has counted.
+func (e *entry) pardon() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.pardoned = true
+}
+
+// tryUp waits for a view that answers, after it has started one where there is
+// none (raised).
+func (e *entry) tryUp(ctx context.Context) (raised bool, err error) {
 	state, _, _ := e.look()
 	if state == stopped || state == failed {
 		if err := e.raise(); err != nil {
-			return err
+			return true, err
 		}
+		raised = true
 	}
 	state, note, err := e.await(ctx, upTime, func(s string) bool { return s == running || s == failed || s == stopped })
 	if err != nil {
-		return err
+		return raised, err
 	}
 	if state != running {
-		return e.failure(note)
+		return raised, e.failure(note)
 	}
 	if note != "" { // a server of another version: nobody here can ask it
-		return nil
+		return raised, nil
 	}
 	// A server that died a moment ago counts as running until that is noticed.
-	return e.call(ctx, wire.ViewReady, nil, nil)
+	return raised, e.call(ctx, wire.ViewReady, nil, nil)
 }
 
 // raise starts a session that is down. The caller holds life.

@@ -52,10 +52,24 @@ func (t *Table) mayLie(dir string, confirmed bool) error {
 	if view := viewAround(dir); view != "" {
 		return fault.New(fault.Usage, "%s lies in the view %s; name the real workspace instead", dir, view)
 	}
+	if place := ofTheMachine(dir); place != "" {
+		return fault.New(fault.Usage, "%s lies in %s, which holds the machine's own state and no files to work on; choose another directory", dir, place)
+	}
 	if !confirmed && (dir == "/" || t.cfg.UserHome != "" && dir == real(t.cfg.UserHome)) {
 		return fault.New(fault.Denied, "%s is much more than a project; if you mean it, say so with --yes", dir)
 	}
 	return nil
+}
+
+// ofTheMachine returns the directory of the machine's own state that dir lies
+// in, or "". The shared memory below /dev is an ordinary file system.
+func ofTheMachine(dir string) string {
+	for _, place := range []string{"/proc", "/sys", "/dev"} {
+		if within(dir, place) && !within(dir, "/dev/shm") {
+			return place
+		}
+	}
+	return ""
 }
 
 // viewAround returns the mount point of the Astrid mount that dir lies in, or "".

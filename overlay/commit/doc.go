@@ -25,7 +25,12 @@
 // What a file is replaced by is a new inode; a base file with names that the
 // changes do not know is never changed in place. The objects that a commit took
 // away, its pre-images, go to the undo store with the journal: those of the last
-// ten commits, up to 1 GiB, and always those of the last one.
+// ten commits, up to 1 GiB, and always those of the last one. One that shares
+// its inode with a name that stays in the workspace becomes a copy there.
+//
+// A file that the view removed or replaced without ever having changed it has no
+// fingerprint: it is in conflict when it was written, made or moved in after the
+// last time at which the view can have taken its name away.
 //
 // Commit, Recover and Discard hold a lock (flock) of the base directory and
 // refuse with ErrBusy when somebody else does. The lock of the overlay is not

@@ -27,7 +27,8 @@ type Sandbox struct {
 	Env      []string
 
 	Stdin, Stdout, Stderr *os.File
-	// Signals are handed on to the program.
+	// Signals are handed on to the program; one that it does not heed ends the
+	// sandbox (see forward.go).
 	Signals <-chan os.Signal
 }
 
@@ -73,7 +74,7 @@ func (s *Sandbox) start(ctx context.Context, cmd *exec.Cmd) (int, error) {
 	forwarded := make(chan struct{})
 	go func() {
 		defer close(forwarded)
-		s.forward(ctx, cmd.Process, st, stop)
+		s.newWarden(cmd.Process, st).watch(ctx, s.Signals, stop)
 	}()
 	waitErr := cmd.Wait()
 	close(stop)
@@ -97,24 +98,6 @@ func verdict(waitErr error, st *status) (int, error) {
 	return 0, fault.New(fault.Unsupported,
 		"the sandbox could not be made, and nothing was run without it (bwrap says why above); unprivileged user namespaces must be allowed: "+
 			"sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns, user.max_user_namespaces")
-}
-
-// forward hands signals on to the program until stop is closed.
-func (s *Sandbox) forward(ctx context.Context, bwrap *os.Process, st *status, stop <-chan struct{}) {
-	for {
-		select {
-		case sig := <-s.Signals:
-			if n, ok := sig.(syscall.Signal); !ok || !st.signal(n) {
-				_ = bwrap.Kill()
-			}
-		case <-ctx.Done():
-			_ = bwrap.Kill()
-			<-stop
-			return
-		case <-stop:
-			return
-		}
-	}
 }
 
 // newSession tells whether the program must not share our terminal: where the

@@ -229,6 +229,71 @@ func TestSignalsReachTheProgram(t *testing.T) {
 	}
 }
 
+// begin runs argv in the background and returns when it has said something.
+func (w *world) begin(argv ...string) (ended <-chan int) {
+	w.Helper()
+	read, write, err := os.Pipe()
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer read.Close()
+	w.Stdout = write
+	result := make(chan int, 1)
+	go func() {
+		defer write.Close()
+		status, err := w.Sandbox.Run(w.Context(), argv)
+		if err != nil {
+			w.Error(err)
+		}
+		result <- status
+	}()
+	if _, err := read.Read(make([]byte, 8)); err != nil {
+		w.Fatal(err)
+	}
+	return result
+}
+
+func (w *world) killed(ended <-chan int) {
+	w.Helper()
+	if status := <-ended; status != 128+int(syscall.SIGKILL) {
+		w.Errorf("status %d", status)
+	}
+}
+
+const heedless = `trap '' INT TERM HUP; echo ready; while :; do sleep 0.05; done`
+
+func TestASecondSignalEndsAProgramThatHeedsNone(t *testing.T) {
+	w := newWorld(t)
+	signals := make(chan os.Signal)
+	w.Signals = signals
+	ended := w.begin("sh", "-c", heedless)
+	signals <- syscall.SIGINT
+	signals <- syscall.SIGHUP
+	w.killed(ended)
+}
+
+func TestASIGTERMIsFinal(t *testing.T) {
+	w := newWorld(t)
+	signals := make(chan os.Signal)
+	w.Signals = signals
+	ended := w.begin("sh", "-c", heedless)
+	signals <- syscall.SIGTERM
+	w.killed(ended)
+}
+
+// A program may stop the first process of its sandbox and leave it so.
+func TestAStoppedSandboxEndsWithItsProgram(t *testing.T) {
+	if _, err := exec.LookPath("python3"); err != nil {
+		t.Skip("needs python3")
+	}
+	w := newWorld(t)
+	attach := "import ctypes; print('ready', flush=True); ctypes.CDLL(None).ptrace(16, 1, 0, 0)"
+	status := <-w.begin("python3", "-c", attach)
+	if status != 0 && status != 128+int(syscall.SIGKILL) { // 0 where the machine forbids it
+		t.Errorf("status %d", status)
+	}
+}
+
 func TestWithoutASandboxNothingRuns(t *testing.T) {
 	w := newWorld(t)
 	w.View = w.at("no-view")

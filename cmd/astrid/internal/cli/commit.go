@@ -92,6 +92,7 @@ func (a *app) commitRequest(ctx context.Context, f commitFlags, args []string) (
 
 func (a *app) callCommit(ctx context.Context, s wire.Session, req wire.CommitRequest) (wire.CommitReply, error) {
 	var reply wire.CommitReply
+	a.acting = !req.DryRun
 	err := a.kernel.Call(ctx, op.Commit, wire.For[wire.CommitRequest]{Session: s.Name, Request: req}, &reply)
 	return reply, err
 }
@@ -117,7 +118,7 @@ func (a *app) review(ctx context.Context, s wire.Session, req wire.CommitRequest
 	if err := view.Commit(a.Stderr, plan, view.Style{Colour: a.coloured(a.Stderr)}); err != nil {
 		return "", err
 	}
-	if !a.confirm(fmt.Sprintf("Apply this to %s?", s.Base)) {
+	if !a.confirm(ctx, fmt.Sprintf("Apply this to %s?", s.Base)) {
 		return "", fault.New(fault.Interrupted, "nothing was committed")
 	}
 	return req.If, nil

@@ -38,6 +38,7 @@ func (a *app) discard(ctx context.Context, args []string, yes bool) error {
 	}
 	var reply wire.DiscardReply
 	req := wire.For[wire.DiscardRequest]{Session: s.Name, Request: wire.DiscardRequest{Paths: paths}}
+	a.acting = true
 	if err := a.kernel.Call(ctx, op.Discard, req, &reply); err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func (a *app) discard(ctx context.Context, args []string, yes bool) error {
 // mayDiscard shows on a terminal what would be lost, and asks.
 func (a *app) mayDiscard(ctx context.Context, s wire.Session, paths wire.Paths, yes bool) error {
 	if yes || !a.asks() {
-		return a.agree(yes, "discard", "")
+		return a.agree(ctx, yes, "discard", "")
 	}
 	now, err := a.callChanges(ctx, s, wire.ChangesRequest{Paths: paths})
 	if err != nil {
@@ -63,5 +64,5 @@ func (a *app) mayDiscard(ctx context.Context, s wire.Session, paths wire.Paths, 
 	if err := view.Some(a.Stderr, now.Changes, view.Style{Colour: a.coloured(a.Stderr)}); err != nil {
 		return err
 	}
-	return a.agree(false, "discard", fmt.Sprintf("Drop %s from the view?", view.Count(len(now.Changes))))
+	return a.agree(ctx, false, "discard", fmt.Sprintf("Drop %s from the view?", view.Count(len(now.Changes))))
 }

@@ -36,18 +36,24 @@ A view in which programs have files open is left up, and they are named (exit 5)
 }
 
 func (a *app) down(ctx context.Context, req wire.DownRequest, yes bool) error {
+	if req.Discard { // there is something to do although no view is up
+		if err := a.rouse(ctx); err != nil {
+			return err
+		}
+	}
 	s, err := a.pick(ctx)
 	if err != nil {
 		return err
 	}
 	req.Session = s.Name
 	if req.Discard {
-		if err := a.agree(yes, "down --discard", fmt.Sprintf("End session %s and lose what it has not committed?", s.Name)); err != nil {
+		if err := a.agree(ctx, yes, "down --discard", fmt.Sprintf("End session %s and lose what it has not committed?", s.Name)); err != nil {
 			return err
 		}
 	}
 	// This program must not be the one that keeps the view busy.
 	_ = os.Chdir("/")
+	a.acting = true
 	if err := a.kernel.Call(ctx, op.Down, req, nil); err != nil {
 		return err
 	}
@@ -59,7 +65,7 @@ func (a *app) down(ctx context.Context, req wire.DownRequest, yes bool) error {
 	case req.Discard:
 		fmt.Fprintf(a.Stderr, "session %s is gone\n", s.Name)
 	default:
-		fmt.Fprintf(a.Stderr, "session %s is down; astrid up %s brings it back\n", s.Name, s.Base)
+		fmt.Fprintf(a.Stderr, "session %s is down; astrid up %s brings it back\n", s.Name, shellWord(s.Base))
 	}
 	return nil
 }

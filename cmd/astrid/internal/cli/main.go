@@ -20,6 +20,7 @@ type app struct {
 	session string
 	json    bool
 	kernel  *client.Client // nil until dial
+	acting  bool           // a change was asked for, and its end is not known
 }
 
 // exit ends the program with a code after everything has been said.
@@ -56,7 +57,7 @@ func (a *app) hangUp() {
 // complain prints an error, once.
 func (a *app) complain(ctx context.Context, err error) {
 	if ctx.Err() != nil && fault.Is(err, fault.Interrupted) {
-		err = fault.New(fault.Interrupted, "interrupted; nothing is half done")
+		err = fault.New(fault.Interrupted, "%s", a.interrupted())
 	}
 	if a.json {
 		data, encodeErr := wire.Encode(map[string]*wire.Error{"error": wire.ErrorOf(err)})
@@ -66,6 +67,14 @@ func (a *app) complain(ctx context.Context, err error) {
 		}
 	}
 	fmt.Fprintf(a.Stderr, "astrid: %s\n", strings.TrimSpace(err.Error()))
+}
+
+// interrupted says what may be said of what was under way.
+func (a *app) interrupted() string {
+	if a.acting {
+		return "interrupted; what was asked for may have been done or not, as a whole: look at astrid status"
+	}
+	return "interrupted; nothing was changed"
 }
 
 const rootHelp = `Astrid gives you, your tools and your agents a view of a workspace: a real
@@ -89,6 +98,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 conflict, 4 not running, 5 busy,
 6 committed, but protected paths were held back.`
 
 func (a *app) root() *cobra.Command {
+	var version bool
 	root := &cobra.Command{
 		Use:   "astrid",
 		Short: "A filesystem-first kernel for agents and the tools they drive",
@@ -99,7 +109,12 @@ func (a *app) root() *cobra.Command {
 			}
 			return nil
 		},
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if version {
+				return a.version(cmd.Context())
+			}
+			return cmd.Help()
+		},
 		SilenceErrors: true,
 		SilenceUsage:  true,
 
@@ -108,6 +123,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&a.session, "session", "", "the session meant, by `name`")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON value instead of words")
+	root.Flags().BoolVar(&version, "version", false, "say what this program is, as astrid version does")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.New(fault.Usage, "%w (see %s --help)", err, cmd.CommandPath())
 	})

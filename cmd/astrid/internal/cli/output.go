@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"strings"
 
@@ -26,27 +27,36 @@ func (a *app) say(format string, args ...any) error {
 	return nil
 }
 
-// confirm asks a question; only "y" and "yes" agree.
-func (a *app) confirm(question string) bool {
+// confirm asks a question; only "y" and "yes" agree, and an interrupt does not.
+func (a *app) confirm(ctx context.Context, question string) bool {
 	fmt.Fprintf(a.Stderr, "%s [y/N] ", question)
-	line, err := bufio.NewReader(a.Stdin).ReadString('\n')
-	if err != nil && line == "" {
+	answer := make(chan string, 1)
+	go func() { // nothing ends a read from a terminal but the end of the program
+		line, _ := bufio.NewReader(a.Stdin).ReadString('\n')
+		answer <- line
+	}()
+	var line string
+	select {
+	case line = <-answer:
+	case <-ctx.Done():
+	}
+	if line == "" {
 		fmt.Fprintln(a.Stderr)
 		return false
 	}
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "y" || answer == "yes"
+	line = strings.ToLower(strings.TrimSpace(line))
+	return line == "y" || line == "yes"
 }
 
 // agree lets a destructive verb go on: with --yes, or after a question; without
 // a terminal it refuses.
-func (a *app) agree(yes bool, verb, question string) error {
+func (a *app) agree(ctx context.Context, yes bool, verb, question string) error {
 	switch {
 	case yes:
 		return nil
 	case !a.asks():
 		return fault.New(fault.Usage, "astrid %s destroys work and there is nobody to ask; say --yes if you mean it", verb)
-	case !a.confirm(question):
+	case !a.confirm(ctx, question):
 		return fault.New(fault.Interrupted, "nothing was done")
 	}
 	return nil

@@ -20,7 +20,7 @@ func (a *app) pathCommand() *cobra.Command {
 			}
 			if s.State == "stopped" || s.State == "failed" {
 				// What is written to the bare mount point would be lost from sight.
-				return fault.New(fault.NotRunning, "session %s is %s and has no view now; run astrid up %s", s.Name, s.State, s.Base)
+				return fault.New(fault.NotRunning, "session %s is %s and has no view now; run astrid up %s", s.Name, s.State, shellWord(s.Base))
 			}
 			if a.json {
 				return a.print(s)

@@ -22,6 +22,7 @@ after what stood in its way has been put right.`,
 				return err
 			}
 			var reply wire.RecoverReply
+			a.acting = true
 			if err := a.kernel.Call(cmd.Context(), op.Recover, wire.For[wire.None]{Session: s.Name}, &reply); err != nil {
 				return err
 			}

@@ -29,6 +29,10 @@ workspace's own path, and can reach nothing else that matters:
   - caches under the home directory are the session's own; the Go module cache
     can be read
 
+A signal is handed on to the program; a second one, or five seconds after a
+SIGTERM, ends it with everything that it started. (Ctrl-C on a terminal is the
+program's own; three in two seconds end it.)
+
 When it ends, what differs from the workspace is listed on standard error. The
 exit code is the program's, 128+n when signal n ended it, 125 when Astrid could
 not run it. Where the sandbox cannot be made nothing is run.`
@@ -78,20 +82,24 @@ func (a *app) run(ctx context.Context, argv []string, net bool, read []string) (
 	if err != nil {
 		return 0, err
 	}
-	// The terminal sends an interrupt to the program too; it decides what that means.
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, ending()...)
 	defer signal.Stop(signals)
-	ignored := make(chan os.Signal, 1)
-	signal.Notify(ignored, syscall.SIGINT, syscall.SIGQUIT)
-	defer signal.Stop(ignored)
 	box.Signals = signals
 	status, err := box.Run(context.WithoutCancel(ctx), argv)
 	if err != nil {
 		return 0, err
 	}
-	a.report(context.WithoutCancel(ctx), s, before.Digest)
+	// A signal that was the program's does not end the report; a later one does.
+	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), ending()...)
+	defer stop()
+	a.report(ctx, s, before.Digest)
 	return status, nil
+}
+
+// ending are the signals that somebody sends to a program to end it.
+func ending() []os.Signal {
+	return []os.Signal{syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP}
 }
 
 // sandbox describes the surroundings of a command in session s.

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +28,7 @@ func (a *app) sessionsCommand() *cobra.Command {
 }
 
 func (a *app) listSessions(ctx context.Context) error {
-	if _, err := a.dial(ctx); err != nil {
+	if err := a.rouse(ctx); err != nil {
 		return err
 	}
 	list, err := a.list(ctx)
@@ -41,6 +43,26 @@ func (a *app) listSessions(ctx context.Context) error {
 		return nil
 	}
 	return view.Sessions(a.Stdout, list)
+}
+
+// rouse connects to the kernel. Where none runs and there are sessions on disk,
+// it starts one: it brings up no view that was down, and ends by itself.
+func (a *app) rouse(ctx context.Context) error {
+	h, err := a.dial(ctx)
+	if !fault.Is(err, fault.NotRunning) || !keepsSessions(h) {
+		return err
+	}
+	_, err = a.wake(ctx)
+	return err
+}
+
+// keepsSessions tells whether there are sessions on the disk.
+func keepsSessions(h home.Home) bool {
+	names, err := os.ReadDir(h.Tmp())
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(names, func(n os.DirEntry) bool { return n.IsDir() && home.CheckSession(n.Name()) == nil })
 }
 
 func (a *app) removeCommand() *cobra.Command {
@@ -70,9 +92,10 @@ func (a *app) remove(ctx context.Context, name string, yes bool) error {
 	if err := home.CheckSession(name); err != nil {
 		return err
 	}
-	if _, err := a.dial(ctx); err != nil {
+	if err := a.rouse(ctx); err != nil {
 		return err
 	}
+	a.acting = true
 	req := wire.RemoveRequest{Session: name, Force: yes}
 	err := a.kernel.Call(ctx, op.Remove, req, nil)
 	if fault.Is(err, fault.Denied) { // it holds uncommitted work
@@ -80,10 +103,11 @@ func (a *app) remove(ctx context.Context, name string, yes bool) error {
 			return fault.New(fault.Usage, "%w", err)
 		}
 		fmt.Fprintf(a.Stderr, "%v\n", err)
-		if err := a.agree(false, "sessions rm", fmt.Sprintf("Forget session %s with all it holds?", name)); err != nil {
+		a.acting = false
+		if err := a.agree(ctx, false, "sessions rm", fmt.Sprintf("Forget session %s with all it holds?", name)); err != nil {
 			return err
 		}
-		req.Force = true
+		req.Force, a.acting = true, true
 		err = a.kernel.Call(ctx, op.Remove, req, nil)
 	}
 	if err != nil {

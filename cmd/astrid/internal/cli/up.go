@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -56,6 +57,9 @@ func (a *app) upCommand() *cobra.Command {
 
 // upRequest says what the command line asks for.
 func (a *app) upRequest(ctx context.Context, args []string, yes bool) (wire.Up, error) {
+	if len(args) == 1 && args[0] == "" {
+		return wire.Up{}, fault.New(fault.Usage, "the workspace is an empty name (an unset variable?); leave it away to mean the current directory's project")
+	}
 	dir, err := a.dir()
 	if len(args) == 1 && filepath.IsAbs(args[0]) {
 		dir, err = filepath.Clean(args[0]), nil
@@ -64,6 +68,9 @@ func (a *app) upRequest(ctx context.Context, args []string, yes bool) (wire.Up, 
 	}
 	if err != nil {
 		return wire.Up{}, err
+	}
+	if !utf8.ValidString(dir) {
+		return wire.Up{}, fault.New(fault.Usage, "the path %q is not UTF-8, which the records of a session need; rename the directory or reach it by another path", dir)
 	}
 	if len(args) == 0 {
 		if s, ok := a.standing(ctx, dir); ok {
@@ -159,13 +166,15 @@ func (a *app) letSleep(ctx context.Context) {
 // wants confirmed.
 func (a *app) callUp(ctx context.Context, req wire.Up) (wire.Session, error) {
 	var s wire.Session
+	a.acting = true
 	err := a.kernel.Call(ctx, op.Up, req, &s)
 	if fault.Is(err, fault.Denied) && !req.Confirmed && a.asks() {
 		fmt.Fprintf(a.Stderr, "%v\n", err)
-		if !a.confirm(fmt.Sprintf("Make a view of all of %s?", req.Dir)) {
+		a.acting = false
+		if !a.confirm(ctx, fmt.Sprintf("Make a view of all of %s?", req.Dir)) {
 			return s, fault.New(fault.Interrupted, "nothing was done")
 		}
-		req.Confirmed = true
+		req.Confirmed, a.acting = true, true
 		err = a.kernel.Call(ctx, op.Up, req, &s)
 	}
 	return s, err
