@@ -213,7 +213,8 @@ func (f *fold) keeps(ino uint64) bool {
 	return f.since(ino) || f.split[ino] || d != nil && !d.Empty()
 }
 
-// findSplit finds the objects of which the commit took some names and not all.
+// findSplit finds the objects of which the commit took some names and not all:
+// the view has still to say how many there are.
 func (f *fold) findSplit() error {
 	names := map[uint64]int{}
 	for _, d := range f.d.Dirs {
@@ -235,9 +236,20 @@ func (f *fold) findSplit() error {
 	}
 	f.split = map[uint64]bool{}
 	for _, x := range f.at {
-		f.split[x.Ino] = names[x.Ino] > 0
+		f.split[x.Ino] = names[x.Ino] > 0 || f.moreInBase(x)
 	}
 	return nil
+}
+
+// moreInBase tells whether the base has more names for a committed file than the
+// view, or less: it was removed or replaced under one, and that was not taken.
+func (f *fold) moreInBase(x Done) bool {
+	r := f.d.Recs[x.Ino].Rec
+	if x.Ino == 0 || r == nil || r.Base == nil || r.IsDir() {
+		return false
+	}
+	var st layer.Stat
+	return f.o.statPath(x.Path, &st) == nil && int32(st.Nlink) != r.Nlink
 }
 
 // object brings the record of a committed object up to date, or drops it.
@@ -450,7 +462,7 @@ func (f *fold) nodes() {
 		p := l.path()
 		if to := f.now(p); to != p {
 			n.relocate(&meta.Base{Path: to, Key: n.key}, l.strict)
-		} else if x, left := f.at[p]; left && x.Ino == 0 {
+		} else if f.gone(p) {
 			// The name by which it was found is gone; the record knows another.
 			if _, r := o.rec(n.ino); r != nil && r.Base != nil && r.Base.Path != p {
 				n.relocate(r.Base, l.strict)

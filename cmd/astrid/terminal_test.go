@@ -22,6 +22,9 @@ type terminal struct {
 	seen bytes.Buffer
 }
 
+// interrupt is what Ctrl-C sends.
+const interrupt = "\x03"
+
 // run starts astrid on a new terminal, answers its question, and returns its
 // exit status and what it showed.
 func (c *terminal) run(answer string, args ...string) (int, string) {
@@ -43,7 +46,10 @@ func (c *terminal) run(answer string, args ...string) (int, string) {
 		c.seen.Write(buf[:n])
 		if !asked && strings.Contains(c.seen.String(), "[y/N]") {
 			asked = true
-			fmt.Fprintln(master, answer)
+			if answer != interrupt {
+				answer += "\n"
+			}
+			fmt.Fprint(master, answer)
 		}
 		if err != nil {
 			break // EIO: the program has gone
@@ -105,6 +111,9 @@ func TestATerminalIsAskedAndWhatWasShownIsDone(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(base, "made")); err == nil {
 		t.Error("committed without consent")
+	}
+	if status, out := c.run(interrupt, "commit"); status == 0 || !strings.Contains(out, "interrupted; nothing was changed") {
+		t.Errorf("%d: %s", status, out)
 	}
 	if status, out := c.run("y", "commit"); status != 0 || !strings.Contains(out, "commit 1 applied") {
 		t.Errorf("%d: %s", status, out)

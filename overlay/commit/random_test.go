@@ -108,19 +108,12 @@ func (s *session) scramble(r *rapid.T, links bool) {
 	}
 }
 
-// linksAndParts lets the parts of a commit take some names of an object and
-// leave others.
-const linksAndParts = false
-
 // TestCommitRandom commits random changes, in parts and whole: the view never
 // changes, and in the end the base is what the view is.
 func TestCommitRandom(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		p := newPlace(t)
 		links, parts := rapid.Bool().Draw(r, "links"), 3
-		if links && !linksAndParts {
-			parts = 0
-		}
 		plantRandom(r, p.Base, links)
 		s := p.open(r)
 		defer s.close()
