@@ -64,6 +64,9 @@ func (m *modelCase) commit(cfg commit.Config) {
 	r, err := commit.Commit(context.Background(), m.p.Overlay, cfg, commit.Request{})
 	var conflict *commit.ConflictError
 	if errors.As(err, &conflict) {
+		for p, e := range m.before {
+			m.T.Logf("DEBUG %q %o nlink %d ino %d", p, e.Mode, e.Nlink, e.Ino)
+		}
 		m.T.Fatalf("nobody else was there: %v", conflict.List)
 	}
 	m.must(err)
