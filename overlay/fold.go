@@ -259,9 +259,11 @@ func (f *fold) object(x Done) error {
 		return nil
 	}
 	wasOwn := r.Base == nil
-	if wasOwn || r.IsDir() || !f.still(r.Base, x.Key) {
-		r.Base = &meta.Base{Path: x.Path, Key: x.Key}
+	at := x.Path
+	if !wasOwn && !r.IsDir() && f.still(r.Base, x.Key) {
+		at = r.Base.Path // this is one more name of it
 	}
+	r.Base = &meta.Base{Path: at, Key: x.Key}
 	r.Own &^= meta.Moved
 	if r.IsDir() {
 		if wasOwn {

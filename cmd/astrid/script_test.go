@@ -164,8 +164,13 @@ func gone(pid int, patience time.Duration) bool {
 		return true
 	}
 	defer unix.Close(fd)
-	n, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(patience.Milliseconds()))
-	return n == 1
+	for end := time.Now().Add(patience); ; {
+		left := time.Until(end)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, max(int(left.Milliseconds()), 0))
+		if err != unix.EINTR || left <= 0 {
+			return n == 1
+		}
+	}
 }
 
 // kill9 kernel | view NAME: kills a server and waits until it is gone.
