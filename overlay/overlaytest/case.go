@@ -1,6 +1,7 @@
 package overlaytest
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -14,7 +15,7 @@ import (
 
 // Case is one base with a plain copy of it and a view over it.
 type Case struct {
-	T     *rapid.T
+	T     T
 	Base  string
 	Dir   string // of the view's changes
 	Rule  Rule
@@ -35,8 +36,21 @@ type object struct {
 	gen   uint32
 }
 
+// T is what a case needs of a test, a rapid one or another.
+type T interface {
+	rapid.TB
+	Context() context.Context
+	Cleanup(func())
+}
+
 // NewCase grows a base and copies it. The caller sets View, then calls Begin.
 func NewCase(t *rapid.T, steps int, l Limits) *Case {
+	t.Helper()
+	return NewCaseOver(t, func(base string) error { return Grow(t, base, steps, l) })
+}
+
+// NewCaseOver is NewCase with a base that make fills.
+func NewCaseOver(t T, make func(base string) error) *Case {
 	t.Helper()
 	root, err := os.MkdirTemp("", "overlaytest")
 	if err != nil {
@@ -51,7 +65,7 @@ func NewCase(t *rapid.T, steps int, l Limits) *Case {
 	for _, dir := range []string{c.Base, plain} {
 		c.must(os.Mkdir(dir, 0o755))
 	}
-	c.must(Grow(t, c.Base, steps, l))
+	c.must(make(c.Base))
 	c.must(CopyTree(c.Base, plain))
 	c.before = c.readBase()
 	c.Plain, err = NewPosix(plain)

@@ -26,7 +26,11 @@ func (c *Client) content(op *Op, d *dentry) (Result, error) {
 			return Result{}, unix.EINVAL
 		}
 		var a tree.Attr
-		err := f.Setattr(&c.who, &tree.SetAttr{Valid: tree.SetSize, Size: uint64(op.Len)}, &a)
+		in := &tree.SetAttr{Valid: tree.SetSize, Size: uint64(op.Len)}
+		if c.who.UID != 0 {
+			in.Valid |= tree.SetKillPriv
+		}
+		err := f.Setattr(&c.who, in, &a)
 		if err == nil && a.Size != uint64(op.Len) {
 			c.broken("truncated to %d, and the size is %d", op.Len, a.Size)
 		}
@@ -56,7 +60,7 @@ const piece = 128 << 10
 func (c *Client) write(f tree.File, op *Op) error {
 	b, off := Bytes(op.Seed, op.Len), op.Off
 	for len(b) > 0 {
-		n, err := f.WriteAt(&c.who, b[:min(len(b), piece)], off, op.Kind == Append, false)
+		n, err := f.WriteAt(&c.who, b[:min(len(b), piece)], off, op.Kind == Append, c.who.UID != 0)
 		if err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ func TestCommitted(t *testing.T) {
 		c.Begin()
 		c.Rule.Times = false    // what is as in the base gets the times of the base
 		c.Rule.FileLinks = true // pre-images of symbolic links are links
-		m := &modelCase{Case: c, p: p}
+		m := &modelCase{Case: c, rt: t, p: p}
 		for range perCase {
 			switch turn := rapid.IntRange(0, 40).Draw(t, "turn"); {
 			case turn == 0:
@@ -64,9 +64,6 @@ func (m *modelCase) commit(cfg commit.Config) {
 	r, err := commit.Commit(context.Background(), m.p.Overlay, cfg, commit.Request{})
 	var conflict *commit.ConflictError
 	if errors.As(err, &conflict) {
-		for p, e := range m.before {
-			m.T.Logf("DEBUG %q %o nlink %d ino %d", p, e.Mode, e.Nlink, e.Ino)
-		}
 		m.T.Fatalf("nobody else was there: %v", conflict.List)
 	}
 	m.must(err)

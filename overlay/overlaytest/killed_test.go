@@ -19,7 +19,7 @@ func TestKilled(t *testing.T) {
 		c.View = r
 		defer func() { r.Kill() }()
 		c.Begin()
-		k := &killedCase{Case: c, r: r}
+		k := &killedCase{Case: c, rt: t, r: r}
 		for left := perCase; left > 0; {
 			left -= k.turn()
 		}
@@ -33,16 +33,17 @@ func TestKilled(t *testing.T) {
 
 type killedCase struct {
 	*Case
-	r *Remote
+	rt *rapid.T
+	r  *Remote
 }
 
 // turn does something and returns how many operations it was.
 func (k *killedCase) turn() int {
-	switch turn := rapid.IntRange(0, 20).Draw(k.T, "turn"); {
+	switch turn := rapid.IntRange(0, 20).Draw(k.rt, "turn"); {
 	case turn == 0:
 		return 1
 	case turn <= 14:
-		k.Step(Draw(k.T, k.Known(), Limits{Slots: true}))
+		k.Step(Draw(k.rt, k.Known(), Limits{Slots: true}))
 		return 1
 	case turn == 15:
 		k.T.Logf("freeze")
@@ -83,10 +84,10 @@ func (k *killedCase) amid() int {
 	known := k.Known()
 	ops := make([]*Op, batch)
 	for i := range ops {
-		ops[i] = Draw(k.T, known, Limits{Atomic: true})
+		ops[i] = Draw(k.rt, known, Limits{Atomic: true})
 	}
 	k.closePlain()
-	answers, err := k.r.KillAmid(ops, rapid.IntRange(0, batch-1).Draw(k.T, "answered"))
+	answers, err := k.r.KillAmid(ops, rapid.IntRange(0, batch-1).Draw(k.rt, "answered"))
 	k.must(err)
 	check.Killed(k.T, k.Dir)
 	for i := range answers {

@@ -30,7 +30,7 @@ func TestModel(t *testing.T) {
 			}
 		}()
 		c.Begin()
-		m := &modelCase{Case: c, p: p}
+		m := &modelCase{Case: c, rt: t, p: p}
 		for i := range perCase {
 			m.step()
 			if i%10 == 9 {
@@ -49,6 +49,7 @@ func TestModel(t *testing.T) {
 // modelCase adds to a case what only the process itself can do.
 type modelCase struct {
 	*Case
+	rt     *rapid.T // nil: nothing is random
 	p      *InProcess
 	frozen *frozen
 }
@@ -60,10 +61,10 @@ type frozen struct {
 }
 
 func (m *modelCase) step() {
-	switch turn := rapid.IntRange(0, 62).Draw(m.T, "turn"); {
+	switch turn := rapid.IntRange(0, 62).Draw(m.rt, "turn"); {
 	case turn == 0: // what a failing case is shrunk to
 	case turn <= 59:
-		m.Step(Draw(m.T, m.Known(), Limits{Slots: true}))
+		m.Step(Draw(m.rt, m.Known(), Limits{Slots: true}))
 	case turn == 60:
 		m.freeze()
 	case turn == 61:

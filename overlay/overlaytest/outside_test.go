@@ -27,6 +27,7 @@ func letters() []string { return []string{"o", "t"} }
 // outsideCase is a case whose base is edited.
 type outsideCase struct {
 	*Case
+	rt   *rapid.T
 	base *Posix
 }
 
@@ -35,7 +36,7 @@ func newOutsideCase(t *rapid.T) *outsideCase {
 	base, err := NewPosix(c.Base)
 	c.must(err)
 	t.Cleanup(func() { base.Close() })
-	o := &outsideCase{c, base}
+	o := &outsideCase{c, t, base}
 	for _, dir := range shared() {
 		o.both(&Op{Kind: Mkdir, Path: dir, Mode: 0o755})
 	}
@@ -82,7 +83,7 @@ func (o *outsideCase) draw(letter string) *Op {
 		return false
 	}
 	k.Dirs, k.Files, k.Others = slices.DeleteFunc(k.Dirs, mine), slices.DeleteFunc(k.Files, mine), slices.DeleteFunc(k.Others, mine)
-	op := Draw(o.T, k, l)
+	op := Draw(o.rt, k, l)
 	everybodys := func(p string) bool { return p == "" || slices.Contains(shared(), p) }
 	switch op.Kind {
 	case Link, Rename, Copy:
@@ -129,7 +130,7 @@ func (o *outsideCase) settled(changed <-chan struct{}) {
 // run edits both sides.
 func (o *outsideCase) run(changed <-chan struct{}) {
 	for i := range perCase {
-		if rapid.IntRange(0, 2).Draw(o.T, "where") == 0 {
+		if rapid.IntRange(0, 2).Draw(o.rt, "where") == 0 {
 			o.both(o.draw("t"))
 		} else if op := o.draw("o"); op != nil {
 			o.Step(op)

@@ -167,7 +167,7 @@ func TestView(t *testing.T) {
 		}()
 		c.View = m
 		c.Begin()
-		v := &viewCase{c, m}
+		v := &viewCase{c, t, m}
 		for i := range perCase {
 			v.turn()
 			if i%20 == 19 {
@@ -186,14 +186,15 @@ func TestView(t *testing.T) {
 
 type viewCase struct {
 	*Case
-	m *mounted
+	rt *rapid.T
+	m  *mounted
 }
 
 func (v *viewCase) turn() {
-	switch turn := rapid.IntRange(0, 40).Draw(v.T, "turn"); turn {
+	switch turn := rapid.IntRange(0, 40).Draw(v.rt, "turn"); turn {
 	case 0:
 	default:
-		v.Step(Draw(v.T, v.Known(), Limits{Slots: true}))
+		v.Step(Draw(v.rt, v.Known(), Limits{Slots: true}))
 	case 37:
 		v.T.Logf("freeze")
 		v.must(v.m.tell("freeze"))
