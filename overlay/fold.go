@@ -3,6 +3,7 @@ package overlay
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -52,7 +53,7 @@ type fold struct {
 	top   *meta.Layer       // written since the freeze; nil: nothing was frozen
 	at    map[string]Done   // what is at a path now
 	moved map[string]string // base directories that the commit moved: old path to new
-	split map[uint64]string // objects of which the commit did not take all: see findSplit
+	split map[uint64]bool   // objects with a name that the commit did not take
 	dirs  map[string]uint64 // directories looked at: path to number
 }
 
@@ -199,7 +200,7 @@ func (f *fold) entry(x Done) error {
 		return nil
 	}
 	delete(delta.Gone, name)
-	if delta.Own[name].Ino == x.Ino && !f.keeps(x) {
+	if delta.Own[name].Ino == x.Ino && !f.keeps(x.Ino) {
 		delete(delta.Own, name)
 	}
 	return nil
@@ -207,9 +208,48 @@ func (f *fold) entry(x Done) error {
 
 // keeps tells whether the view still has something to say of a committed object:
 // then its name stays bound.
-func (f *fold) keeps(x Done) bool {
-	d := f.d.Dirs[x.Ino]
-	return f.since(x.Ino) || f.split[x.Ino] == x.Path && x.Path != "" || d != nil && !d.Empty()
+func (f *fold) keeps(ino uint64) bool {
+	d := f.d.Dirs[ino]
+	return f.since(ino) || f.split[ino] || d != nil && !d.Empty()
+}
+
+// findSplit finds the objects of which the commit took some names and not all:
+// the view has still to say how many there are.
+func (f *fold) findSplit() error {
+	names := map[uint64]int{}
+	for _, d := range f.d.Dirs {
+		for _, e := range d.Own {
+			names[e.Ino]++
+		}
+	}
+	for _, x := range f.at {
+		if x.Ino == 0 {
+			continue
+		}
+		dir, err := f.dir(path.Dir(x.Path))
+		if err != nil {
+			return err
+		}
+		if d := f.d.Dirs[dir]; d != nil && d.Own[path.Base(x.Path)].Ino == x.Ino {
+			names[x.Ino]--
+		}
+	}
+	f.split = map[uint64]bool{}
+	for _, x := range f.at {
+		f.split[x.Ino] = names[x.Ino] > 0 || f.moreInBase(x)
+	}
+	return nil
+}
+
+// moreInBase tells whether the base has more names for a committed file than the
+// view, or less: it was removed or replaced under one, and that was not taken.
+func (f *fold) moreInBase(x Done) bool {
+	r := f.d.Recs[x.Ino].Rec
+	if x.Ino == 0 || r == nil || r.Base == nil || r.IsDir() {
+		return false
+	}
+	var st layer.Stat
+	return f.o.statPath(x.Path, &st) == nil && int32(st.Nlink) != r.Nlink
 }
 
 // object brings the record of a committed object up to date, or drops it.
@@ -235,7 +275,7 @@ func (f *fold) object(x Done) error {
 		return nil
 	}
 	if !f.since(x.Ino) {
-		if f.split[x.Ino] == "" {
+		if !f.split[x.Ino] {
 			delete(f.d.Recs, x.Ino)
 			return nil
 		}
@@ -317,6 +357,93 @@ func (f *fold) search(dir *loc, lost map[uint64]*meta.Rec) error {
 func (f *fold) still(b *meta.Base, key layer.Key) bool {
 	var st layer.Stat
 	return f.o.statPath(b.Path, &st) == nil && f.o.key(st.Key).Same(key)
+}
+
+// prune counts links anew in the directories that the commit touched and drops
+// the records of those of which nothing is left to say, deepest first.
+func (f *fold) prune() error {
+	paths := map[string]bool{"": true}
+	for p, x := range f.at {
+		if x.Ino != 0 {
+			paths[p] = true
+		}
+		for dir := path.Dir(p); dir != "."; dir = path.Dir(dir) {
+			paths[dir] = true
+		}
+	}
+	order := make([]string, 0, len(paths))
+	for p := range paths {
+		order = append(order, p)
+	}
+	slices.SortFunc(order, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
+	for _, p := range order {
+		if err := f.pruneDir(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fold) pruneDir(p string) error {
+	if _, there := f.at[p]; !there && p != "" {
+		var st layer.Stat
+		if f.o.statPath(p, &st) != nil {
+			return nil // a directory that the commit removed
+		}
+	}
+	ino, err := f.dir(p)
+	if err != nil {
+		return err
+	}
+	r := f.d.Recs[ino].Rec
+	if r == nil || !r.IsDir() {
+		return nil
+	}
+	if d := f.d.Dirs[ino]; d != nil && !d.Empty() {
+		r.Nlink = f.links(p, d)
+		return nil
+	}
+	delete(f.d.Dirs, ino)
+	r.Nlink = 0
+	if f.since(ino) || r.Own&(meta.OwnPerm|meta.OwnXattrs|meta.Moved) != 0 {
+		return nil
+	}
+	delete(f.d.Recs, ino)
+	if p == "" {
+		return nil
+	}
+	up, err := f.dir(path.Dir(p))
+	if err != nil {
+		return err
+	}
+	if delta := f.d.Dirs[up]; delta != nil && delta.Own[path.Base(p)].Ino == ino {
+		delete(delta.Own, path.Base(p))
+	}
+	return nil
+}
+
+// links is how many more directories a directory has in the view than in the base.
+func (f *fold) links(p string, d *meta.Delta) int32 {
+	n := int32(0)
+	for name, e := range d.Own {
+		switch was := f.isDir(path.Join(p, name)); {
+		case e.Kind == unix.S_IFDIR && !was:
+			n++
+		case e.Kind != unix.S_IFDIR && was:
+			n--
+		}
+	}
+	for name := range d.Gone {
+		if _, own := d.Own[name]; !own && f.isDir(path.Join(p, name)) {
+			n--
+		}
+	}
+	return n
+}
+
+func (f *fold) isDir(p string) bool {
+	var st layer.Stat
+	return f.o.statPath(p, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR
 }
 
 // nodes brings the live nodes up to date: where their base objects are now.
