@@ -15,7 +15,10 @@
 //	│   ├── session.json view.sock view.lock view.nonce   0600
 //	│   ├── layers/ meta/ journal/  what the view server keeps
 //	│   └── cache/                  caches of commands run in the session
-//	├── logs/ keys/ capsules/ shared/
+//	├── state.db/ audit.db/         0700, the stores of the kernel
+//	├── keys/runtime.key            0600, what the kernel signs with
+//	├── config.toml                 what people configure
+//	├── logs/ capsules/ shared/
 //
 // # Contract
 //

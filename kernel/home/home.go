@@ -70,6 +70,18 @@ func (h Home) Ctl() string { return h.join("sessions", "ctl") }
 // Keys holds the kernel's keys.
 func (h Home) Keys() string { return h.join("keys") }
 
+// RuntimeKey is the key that the kernel signs with.
+func (h Home) RuntimeKey() string { return h.join("keys", "runtime.key") }
+
+// State is the directory of the state store.
+func (h Home) State() string { return h.join("state.db") }
+
+// Audit is the directory of the audit log's store.
+func (h Home) Audit() string { return h.join("audit.db") }
+
+// Config is the file that the kernel is configured by.
+func (h Home) Config() string { return h.join("config.toml") }
+
 // Logs holds the log files.
 func (h Home) Logs() string { return h.join("logs") }
 

@@ -12,6 +12,9 @@ type Hello struct {
 	Token           string `json:"token"` // 64 hex digits
 	ProtocolVersion uint8  `json:"protocol_version"`
 	ClientVersion   string `json:"client_version"`
+	// Session, which 0.2 does not know, narrows the connection: it then reaches
+	// that session only.
+	Session string `json:"session,omitempty"`
 }
 
 // Words of Welcome.Status.

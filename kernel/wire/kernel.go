@@ -20,14 +20,17 @@ type KernelStatus struct {
 	Started       time.Time `json:"started"`
 	Uptime        float64   `json:"uptime_seconds"`
 	Sessions      []Session `json:"sessions"`
-	Clients       int       `json:"clients"`        // connections of the socket past their handshake
-	Refused       uint64    `json:"refused"`        // connections that failed their handshake
-	SlowClients   uint64    `json:"slow_clients"`   // connections cut because they did not read
-	OpsDone       uint64    `json:"ops_done"`       // operations that succeeded
-	OpsFailed     uint64    `json:"ops_failed"`     // operations that did not
-	BootSeconds   float64   `json:"boot_seconds"`   // how long the boot took
-	ShuttingDown  bool      `json:"shutting_down"`  // a stop is under way
-	LastStopCause string    `json:"stop,omitempty"` // why
+	Clients       int       `json:"clients"`                // connections of the socket past their handshake
+	Refused       uint64    `json:"refused"`                // connections that failed their handshake
+	SlowClients   uint64    `json:"slow_clients"`           // connections cut because they did not read
+	OpsDone       uint64    `json:"ops_done"`               // operations that succeeded
+	OpsFailed     uint64    `json:"ops_failed"`             // operations that did not
+	BootSeconds   float64   `json:"boot_seconds"`           // how long the boot took
+	ShuttingDown  bool      `json:"shutting_down"`          // a stop is under way
+	LastStopCause string    `json:"stop,omitempty"`         // why
+	StaysUp       []string  `json:"stays_up"`               // why it does not end
+	AuditHead     uint64    `json:"audit_head"`             // number of the last audit record
+	AuditFailed   string    `json:"audit_failed,omitempty"` // why nothing can be recorded, and so nothing changed
 }
 
 // VersionReply says what is running.
@@ -94,3 +97,15 @@ func (r DownRequest) SessionName() string { return r.Session }
 
 // SessionName is the session that the request is for.
 func (r RemoveRequest) SessionName() string { return r.Session }
+
+// SessionIfAny is the session wanted; empty: derived from the workspace.
+func (u Up) SessionIfAny() string { return u.Session }
+
+// SessionIfAny is the session that the request is about.
+func (a AskApproval) SessionIfAny() string { return a.Session }
+
+// SessionIfAny is the session that the message is about.
+func (p PublishRequest) SessionIfAny() string { return p.Session }
+
+// SessionIfAny is the only session that the token is to be good for.
+func (m MintToken) SessionIfAny() string { return m.Session }
