@@ -130,7 +130,11 @@ func TestTheTree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{". 700", "last-error 400", "sessions 700", "shutdown 600", "status 400", "version 400"}
+	want := []string{". 700", "last-error 400", "sessions 700", "shutdown 600", "status 400", "version 400",
+		"metrics 400", "log 400", "events 400", "call 600", "ask 600", "approvals 700", "approvals/1 600", "allowances 700", "allowances/revoke 600",
+		"capabilities 700", "capabilities/c 400", "capabilities/grant 600", "capabilities/revoke 600",
+		"identity 700", "identity/root 400", "identity/create 600", "identity/link 600", "identity/unlink 600", "identity/tokens 400", "identity/revoke 600",
+		"audit 700", "audit/log 400", "audit/verify 400", "bus 700", "bus/status 400", "bus/publish 600"}
 	for _, n := range []string{"x", "y"} {
 		d := "sessions/" + n
 		want = append(want, d+" 700", d+"/changes 400", d+"/commit 600", d+"/discard 600", d+"/patch 400", d+"/status 400")
@@ -272,26 +276,38 @@ func readOnce(t *testing.T, path string) error {
 	return err
 }
 
-// The files are those operations that make sense as files, each by its name.
+// Every operation has a file of its own, or is reached through call for a reason.
 func TestFilesAgreeWithTheTable(t *testing.T) {
-	notFiles := map[string]string{
+	files := map[string]string{
+		op.About: "status", op.Version: "version", op.Shutdown: "shutdown", op.List: "sessions", op.Metrics: "metrics", op.Log: "log",
+		op.Users: "identity", op.CreateUser: "identity/create", op.LinkUser: "identity/link", op.UnlinkUser: "identity/unlink",
+		op.Tokens: "identity/tokens", op.RevokeToken: "identity/revoke", op.Caps: "capabilities", op.GrantCap: "capabilities/grant",
+		op.RevokeCap: "capabilities/revoke", op.Ask: "ask", op.Pending: "approvals", op.Approve: "approvals/1", op.Allowances: "allowances",
+		op.RevokeAllowance: "allowances/revoke", op.AuditRead: "audit/log", op.AuditVerify: "audit/verify", op.BusStatus: "bus/status",
+		op.Publish: "bus/publish", op.Events: "events",
+	}
+	onlyCall := map[string]string{
 		op.Up: "needs a directory of the caller's", op.Down: "ends what a shell may stand in; shutdown is for all",
 		op.Remove: "loses work for good", op.Recover: "is told by status and done by the command",
 		op.ListCapsules: "no capsules", op.GetCommands: "no capsules", op.GetCapsuleMetadata: "no capsules",
-		op.ReloadCapsules: "no capsules", op.InstallCapsule: "no capsules", op.ApproveCapability: "no capsules",
+		op.ReloadCapsules: "no capsules", op.InstallCapsule: "no capsules", op.ApproveCapability: "approvals/ID is the same",
+		op.GetStatus: "status is the same", op.ShutdownMethod: "shutdown is the same",
+		op.MintToken: "a secret is shown once, to who asked", op.AuditExport: "audit/log shows as much as a file should",
+		op.KVGet: "keys may hold what names may not", op.KVSet: "likewise", op.KVDelete: "likewise", op.KVKeys: "likewise", op.KVClear: "likewise",
+		op.Backup: "is larger than a file here should be",
 	}
 	s := &optest.Sessions{}
 	s.Add("x")
 	f := mount(t, s)
 	for _, e := range f.table.Entries() {
-		path := map[string]string{op.About: "status", op.Version: "version", op.Shutdown: "shutdown", op.List: "sessions"}[e.Method]
-		if path == "" {
+		path, named := files[e.Method]
+		if !named {
 			path = "sessions/x/" + e.Method
 		}
 		_, err := os.Stat(f.path(path))
-		if notFiles[e.Method] != "" {
-			if err == nil && path == "sessions/x/"+e.Method {
-				t.Errorf("%s is a file and is said to be none", e.Method)
+		if reason := onlyCall[e.Method]; reason != "" {
+			if err == nil || named {
+				t.Errorf("%s is a file and is said to be none: %s", e.Method, reason)
 			}
 			continue
 		}

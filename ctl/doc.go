@@ -2,9 +2,23 @@
 // files, mounted beside the socket.
 //
 //	ctl/version            what is running
-//	ctl/status             the kernel: pid, uptime, sessions, clients
+//	ctl/status             the kernel: pid, uptime, sessions, clients, why it is up
+//	ctl/metrics            everything that is counted, for Prometheus
+//	ctl/log                the end of the kernel's log
 //	ctl/last-error         the sentence behind the last errno that this tree gave
 //	ctl/shutdown           one line stops the kernel
+//	ctl/events             the messages that the bus remembers, one JSON object a line
+//	ctl/events.follow      the same, and then each as it comes: a read waits, so
+//	                       it is not listed: grep -r of the tree ends
+//	ctl/ask                ACTION RESOURCE [REASON [RISK]]; the write returns with the answer
+//	ctl/approvals/ID       a request that waits; a line answers it: approve, approve_session, approve_always, deny
+//	ctl/allowances/ID      what was allowed for longer;  revoke: ID
+//	ctl/capabilities/ID    tokens;  grant: USER RESOURCE PERMISSION…   revoke: ID
+//	ctl/identity/NAME      users;   create: NAME   link: PLATFORM ACCOUNT USER [METHOD]   unlink: PLATFORM ACCOUNT
+//	                       tokens: those that users connect with   revoke: ID
+//	ctl/audit/log          the last records   ctl/audit/verify   verifies all of it
+//	ctl/bus/status         subscribers and what they lost   ctl/bus/publish   TOPIC JSON
+//	ctl/call               {"method":…,"params":…}: any operation; read back, its reply
 //	ctl/sessions/NAME/
 //	    status  changes    what the session is, what it changed
 //	    patch              the same as a git patch

@@ -34,7 +34,7 @@ func (t *Tree) forget(alive []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for name := range t.results {
-		if !slices.Contains(alive, name) {
+		if name != "" && !slices.Contains(alive, name) { // "": of no session
 			delete(t.results, name)
 		}
 	}
@@ -53,8 +53,8 @@ func (t *Tree) session(name string) (mem.Item, error) {
 		op.Status:  t.reader(op.Status+" "+name, t.status(name)),
 		op.Changes: t.reader(op.Changes+" "+name, t.changes(name)),
 		op.Patch:   mem.Func(t.patch(name)).Perm(0o400),
-		op.Commit:  mem.Lines(maxLine, t.writer(name, op.Commit, t.commit(name))).And(t.shown(name, op.Commit)),
-		op.Discard: mem.Lines(maxLine, t.writer(name, op.Discard, t.discard(name))).And(t.shown(name, op.Discard)),
+		op.Commit:  t.lines(name, op.Commit, t.commit(name)),
+		op.Discard: t.lines(name, op.Discard, t.discard(name)),
 	})
 	dir.Perm = 0o700
 	return dir, nil

@@ -14,6 +14,7 @@ import (
 	"astrid/fs/tree"
 	"astrid/kernel/fault"
 	"astrid/kernel/op"
+	"astrid/kernel/wire"
 )
 
 // maxLine is the longest line of a control file, in bytes.
@@ -25,6 +26,7 @@ const maxResult = 1 << 20
 // Config is what a control tree is made of.
 type Config struct {
 	Table *op.Table
+	Owner string // id of the user that the kernel's own uid is
 	// Spool is a directory on a disk for patches while they are read.
 	Spool string
 	Log   *slog.Logger     // default: discarded
@@ -60,8 +62,27 @@ func (t *Tree) build() (*mem.Tree, error) {
 		"version":    t.reader(op.Version, t.version),
 		"status":     t.reader(op.About, t.about),
 		"last-error": mem.Text(t.lastError),
-		"shutdown":   mem.Lines(maxLine, t.writer("", op.Shutdown, t.shutdown)).And(t.shown("", op.Shutdown)),
+		"shutdown":   t.lines("", op.Shutdown, t.shutdown),
 		"sessions":   mem.Folder{Perm: 0o700, List: t.sessions, Child: t.session},
+
+		"metrics":       t.shows(op.Metrics, wire.None{}),
+		"log":           t.shows(op.Log, wire.LogRequest{}),
+		"events":        t.shows(op.Events, wire.EventsRequest{}),
+		"events.follow": mem.Func(t.follow).Perm(0o400).Unlisted(),
+		"call":          t.lines("", "call", t.call),
+		"ask":           t.takes(op.Ask, "action", "resource", "reason?", "risk_level?"),
+		"approvals":     t.approvals(),
+		"allowances":    t.allowances(),
+		"capabilities":  t.capabilities(),
+		"identity":      t.identity(),
+		"audit": folder(map[string]mem.Item{
+			"log":    t.reader(op.AuditRead, t.auditLog),
+			"verify": t.shows(op.AuditVerify, wire.VerifyAudit{}),
+		}),
+		"bus": folder(map[string]mem.Item{
+			"status":  t.shows(op.BusStatus, wire.None{}),
+			"publish": t.takes(op.Publish, "topic", "payload="),
+		}),
 	} {
 		if err := m.Attach(name, item); err != nil {
 			return nil, err
@@ -83,7 +104,7 @@ func (t *Tree) allow(c *tree.Caller) error {
 func (t *Tree) as(ctx context.Context, c *tree.Caller) context.Context {
 	caller := op.Caller{Door: op.DoorCtl, UID: c.UID, PID: c.PID}
 	if c.UID == t.uid {
-		caller.Principal = op.Owner
+		caller.Principal, caller.User = op.Owner, t.config.Owner
 	}
 	return op.WithCaller(ctx, caller)
 }
@@ -141,9 +162,6 @@ func (t *Tree) lastError(context.Context) ([]byte, error) {
 
 // remember keeps what a file shows when it is read back.
 func (t *Tree) remember(session, what string, shown []byte) {
-	if session == "" {
-		return
-	}
 	if len(shown) > maxResult {
 		shown = append(shown[:maxResult:maxResult], "\n…\n"...)
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"astrid/kernel/config"
 	"astrid/kernel/fault"
 	"astrid/kernel/home"
 )
@@ -18,9 +19,20 @@ type Config struct {
 	Build    string       // build id; default "unknown"
 	Log      *slog.Logger // default: discarded
 
+	// Workspace, when it is named, is brought up as the session Session by the
+	// boot, as `astrid daemon` wants it; the name may be empty.
+	Session   string
+	Workspace string
+	// Mount is where the control tree is mounted; default Home.Ctl().
+	Mount string
+
+	SystemConfig string              // the configuration of the machine; default config.System
+	Lookup       func(string) string // the environment; default: nothing is set
+	Level        *slog.LevelVar      // of Log, set to what is configured; may be nil
+
 	Linger      time.Duration // how long a kernel without a session that is up waits for one; default 30 s
 	LockWait    time.Duration // how long the boot waits for a kernel that is stopping; default 25 s
-	StopTimeout time.Duration // all of a stop; default 20 s
+	StopTimeout time.Duration // all of a stop; default what is configured
 }
 
 func (c Config) validated() (Config, error) {
@@ -36,8 +48,15 @@ func (c Config) validated() (Config, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Lookup == nil {
+		c.Lookup = func(string) string { return "" }
+	}
+	if c.Level == nil {
+		c.Level = new(slog.LevelVar)
+	}
+	c.Mount = cmp.Or(c.Mount, c.Home.Ctl())
+	c.SystemConfig = cmp.Or(c.SystemConfig, config.System)
 	c.Linger = cmp.Or(c.Linger, 30*time.Second)
 	c.LockWait = cmp.Or(c.LockWait, 25*time.Second)
-	c.StopTimeout = cmp.Or(c.StopTimeout, 20*time.Second)
 	return c, nil
 }

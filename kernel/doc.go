@@ -1,6 +1,8 @@
-// Package kernel is the control plane of Astrid: one Kernel per home owns the
-// table of sessions, the operation table, the control tree and the socket, and
-// nothing else of Astrid reaches a workspace but through it.
+// Package kernel is the control plane of Astrid: one Kernel per home owns what it
+// remembers (state store, audit log, keys), who may do what (identity,
+// capabilities, allowances, approvals), the message bus, the table of sessions,
+// the operation table, the control tree and the socket. It holds no business
+// logic, and nothing else of Astrid reaches a workspace but through it.
 //
 // # Invariants of the whole system
 //
@@ -16,7 +18,8 @@
 //     acknowledged: it is started again and replays its log.
 //  6. Every door (socket, control files, command line) goes through the one
 //     operation table: one check, one rate, one audit record, one vocabulary of
-//     errors. What the table was not told may be done is denied.
+//     errors. What the table was not told may be done is denied, and a user may
+//     do what a capability token grants it and nothing else.
 //  7. What is secret is 0600 in a directory 0700 from its first moment; tokens
 //     and nonces appear in no log.
 //  8. A client that is slow, silent, malformed or gone costs nobody but itself.
@@ -27,6 +30,14 @@
 //  11. A stop ends within Config.StopTimeout, whatever hangs, and says what it
 //     left. Uncommitted work is kept by every way of stopping.
 //  12. Every queue, frame, line and rate has a bound that its package states.
+//  13. What changes something is in the audit log, synced, before its caller is
+//     answered; when the log cannot be written nothing is changed any more. A
+//     commit that was finished without a kernel is recorded by the next one.
+//  14. Nobody is shown a message of the bus about a session that it may not read,
+//     nor one on behalf of another user. A flood of messages evicts no answer
+//     and no request for approval, and what is lost is counted and told.
+//  15. What is allowed for a session ends with it, or a minute after the last
+//     frontend has gone.
 //
 // # Boot and stop
 //
@@ -35,8 +46,9 @@
 // serves until there is a reason to stop, and undoes the steps in reverse.
 //
 // Reasons to stop: ctx of Run ends (a signal), the operation `shutdown`, or
-// nothing left to do: no session is up after a `down`, or none has been for
-// Config.Linger.
+// nothing left to do: no client is connected and no session is up after a
+// `down`, or none has been for Config.Linger; or nobody has needed the kernel for
+// as long as is configured (package idle), and no program works in a view.
 //
 // # Locks
 //

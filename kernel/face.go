@@ -35,6 +35,11 @@ func (f face) Status(ctx context.Context) (wire.KernelStatus, error) {
 	s.ShuttingDown = s.LastStopCause != ""
 	s.OpsDone, s.OpsFailed = k.Ops.Counts()
 	s.Clients, s.Refused, s.SlowClients = k.Socket.Stats()
+	s.StaysUp = k.Idle.Why()
+	s.AuditHead = k.Audit.Head().Seq
+	if err := k.Audit.Err(); err != nil {
+		s.AuditFailed = err.Error()
+	}
 	return s, nil
 }
 

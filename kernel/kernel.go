@@ -3,36 +3,66 @@ package kernel
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"sync"
 	"time"
 
 	"astrid/ctl"
+	"astrid/kernel/approve"
+	"astrid/kernel/audit"
+	"astrid/kernel/bus"
+	"astrid/kernel/cap"
+	"astrid/kernel/config"
 	"astrid/kernel/home"
+	"astrid/kernel/identity"
+	"astrid/kernel/idle"
 	"astrid/kernel/op"
 	"astrid/kernel/session"
 	"astrid/kernel/socket"
+	"astrid/kernel/store"
+	"astrid/kernel/wire"
 )
 
-// Kernel is a running kernel. Its fields are set by New and not changed after.
+// Kernel is a running kernel. Its exported fields are set by New, in the order
+// in which they stand here, and not changed after.
 type Kernel struct {
-	Home     home.Home
-	Sessions *session.Table
-	Ops      *op.Table
-	Ctl      *ctl.Server
-	Socket   *socket.Server
-	Started  time.Time
+	Bus        *bus.Bus
+	Home       home.Home
+	Settings   config.Config
+	State      *store.Store
+	Key        cap.Key
+	Caps       *cap.Store
+	Audit      *audit.Log
+	Sessions   *session.Table
+	Token      socket.Token
+	Allowances *cap.Allowances
+	Identity   *identity.Store
+	Approvals  *approve.Desk
+	Ops        *op.Table
+	Ctl        *ctl.Server
+	Socket     *socket.Server
+	Idle       *idle.Watch
+	Started    time.Time
 
-	config Config
-	boot   time.Duration
-	undo   []undo // of the steps done, in order
-	lock   *os.File
-	ended  chan string   // operations that ended, for the idle watch; capacity 1
-	wanted chan struct{} // closed when somebody asked for a stop
+	config   Config
+	source   string // UUID under which the kernel publishes for others
+	boot     time.Duration
+	undo     []undo // of the steps done, in order
+	lock     *os.File
+	records  *store.Store // of the audit log
+	commits  *store.Space
+	listener *net.UnixListener
+	quiet    context.CancelFunc // ends what works in the background
+	running  sync.WaitGroup     // counts it
+	ended    chan string        // operations that ended, for Run; capacity 1
+	wanted   chan struct{}      // closed when somebody asked for a stop
 
-	mu     sync.Mutex
-	reason string // of the stop, empty before; guarded by mu
+	mu      sync.Mutex
+	reason  string      // of the stop, empty before; guarded by mu
+	lonely  *time.Timer // runs while no client is connected; guarded by mu
+	clients int         // guarded by mu
 }
 
 // undo takes back one step of the boot.
@@ -55,7 +85,7 @@ func New(ctx context.Context, c Config) (*Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Kernel{Home: c.Home, Started: time.Now(), config: c, ended: make(chan string, 1), wanted: make(chan struct{})}
+	k := &Kernel{Started: time.Now(), config: c, source: wire.NewUUID(), ended: make(chan string, 1), wanted: make(chan struct{})}
 	for _, s := range k.steps() {
 		if err := k.step(ctx, s); err != nil {
 			k.config.Log.Error("boot failed", "step", s.name, "err", err)
@@ -66,6 +96,7 @@ func New(ctx context.Context, c Config) (*Kernel, error) {
 		}
 	}
 	c.Log.Info("kernel ready", "pid", os.Getpid(), "home", c.Home.String(), "took", k.boot)
+	k.lifecycle("kernel_started", "", map[string]any{"version": wire.Version})
 	return k, nil
 }
 

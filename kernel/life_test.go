@@ -130,6 +130,11 @@ func TestTheLastDownEndsTheKernel(t *testing.T) {
 	if err := c.Call(ctx, op.Down, wire.DownRequest{Session: two.Name}, nil); err != nil {
 		t.Errorf("the last down was not answered: %v", err)
 	}
+	var status wire.KernelStatus
+	if err := c.Call(ctx, op.About, nil, &status); err != nil {
+		t.Errorf("while a client is there it stays, and says: %v", err)
+	}
+	_ = c.Close()
 	awaitDeath(t, pid)
 	gone(t, h.Socket(), h.Token(), h.Ready())
 }

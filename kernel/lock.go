@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"astrid/kernel/fault"
+	"astrid/kernel/home"
 )
 
 const lockPause = 25 * time.Millisecond
@@ -97,4 +98,14 @@ func writePID(f *os.File) error {
 func (k *Kernel) dropLock(context.Context) error {
 	err := k.lock.Truncate(0)
 	return errors.Join(err, k.lock.Close())
+}
+
+// Running tells whether a kernel holds the lock of a home.
+func Running(h home.Home) bool {
+	f, err := os.OpenFile(h.Lock(), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB), unix.EWOULDBLOCK)
 }

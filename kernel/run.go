@@ -32,8 +32,8 @@ func (k *Kernel) stopping() string {
 // Run serves until there is a reason to stop, and stops. The error is that of
 // Stop.
 func (k *Kernel) Run(ctx context.Context) error {
-	idle := time.NewTimer(k.config.Linger)
-	defer idle.Stop()
+	linger := time.NewTimer(k.config.Linger)
+	defer linger.Stop()
 	lost := k.Ctl.Done()
 	ending := false // a session was taken down and none was brought up since
 	for {
@@ -46,18 +46,18 @@ func (k *Kernel) Run(ctx context.Context) error {
 			k.config.Log.Error("the control tree was unmounted from outside; it comes back with the next kernel", "dir", k.Home.Ctl())
 			lost = nil
 		case method := <-k.ended:
-			idle.Reset(k.config.Linger)
+			linger.Reset(k.config.Linger)
 			if method == op.Up || method == op.Down {
 				ending = method == op.Down
 			}
 			if ending && k.nothingUp() {
 				return k.Stop("the last session is down")
 			}
-		case <-idle.C:
+		case <-linger.C:
 			if k.nothingUp() {
 				return k.Stop("no session is up")
 			}
-			idle.Reset(k.config.Linger)
+			linger.Reset(k.config.Linger)
 		}
 	}
 }
@@ -84,10 +84,13 @@ func (k *Kernel) noteEnded(method string, err error) {
 	}
 }
 
-// nothingUp tells whether no session is up, and if so closes the operation
+// nothingUp tells whether no session is up and no client there, and if so closes the operation
 // table in the same instant, so that no session comes up behind its back.
 func (k *Kernel) nothingUp() bool {
 	seen := k.Ops.Started()
+	if clients, _, _ := k.Socket.Stats(); clients > 0 {
+		return false
+	}
 	list, err := k.Sessions.List(context.Background())
 	if err != nil {
 		return false
@@ -109,6 +112,7 @@ func (k *Kernel) Stop(reason string) error {
 	k.Shutdown(reason)
 	reason = k.stopping()
 	k.config.Log.Info("kernel stopping", "reason", reason)
+	k.lifecycle("kernel_shutdown", "", map[string]any{"reason": reason})
 	k.Ops.Close(reason)
 	ctx, cancel := context.WithTimeout(context.Background(), k.config.StopTimeout)
 	defer cancel()

@@ -15,6 +15,7 @@ import (
 	"astrid/kernel/op"
 	"astrid/kernel/session"
 	"astrid/kernel/socket"
+	"astrid/kernel/wire"
 )
 
 // step is one step of the boot and the way back.
@@ -30,47 +31,50 @@ const (
 	ctlShare   = 10 // a tenth for those who hold control files open
 )
 
-// steps is the boot, in order.
+// steps is the boot, in the order of section 2 of the 0.2 protocol; what that
+// does in a step of its own and is not here belongs to capsules. The lock comes
+// before everything that it guards, and clients last, when all that they can
+// reach is there.
 func (k *Kernel) steps() []step {
-	h := k.Home
-	var listener *net.UnixListener
-	var token socket.Token
+	h := k.config.Home
 	return []step{
-		{name: "home", do: func(context.Context) error { return h.Ensure() }},
+		{name: "bus", do: k.openBus, undo: func(context.Context) error { k.Bus.Close(); return nil }},
+		{name: "home", do: func(context.Context) error { k.Home = h; return h.Ensure() }},
 		{name: "lock", do: k.takeLock, undo: k.dropLock},
 		{name: "remains", do: func(context.Context) error { return remove(h.Ready(), h.Token()) }},
+		{name: "configuration", do: k.configure},
+		{name: "state store", do: k.openState, undo: func(context.Context) error { return k.State.Close() }},
+		{name: "runtime key", do: k.loadKey},
+		{name: "capabilities", do: k.openCaps},
+		{name: "audit log", do: k.openAudit, undo: k.closeAudit},
 		{name: "sessions", do: k.openSessions, undo: k.closeSessions},
+		{name: "socket", do: k.bind, undo: k.unbind},
+		{name: "token", do: func(context.Context) (err error) {
+			k.Token, err = socket.NewToken(h, os.Getpid())
+			return err
+		}, undo: func(context.Context) error { return remove(h.Token()) }},
+		{name: "allowances", do: k.openAllowances},
+		{name: "identity", do: k.openIdentity},
+		{name: "approvals", do: k.openApprovals},
 		{name: "operations", do: k.openTable},
 		{name: "control tree", do: k.mountCtl, undo: func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, k.config.StopTimeout/ctlShare)
 			defer cancel()
 			return k.Ctl.Close(ctx)
 		}},
-		{name: "socket", do: func(context.Context) (err error) {
-			listener, err = socket.Bind(h.Socket())
-			return err
-		}, undo: func(context.Context) error {
-			if err := listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-				return err
-			}
-			return nil
-		}},
-		{name: "token", do: func(context.Context) (err error) {
-			token, err = socket.NewToken(h, os.Getpid())
-			return err
-		}, undo: func(context.Context) error { return remove(h.Token()) }},
-		{name: "clients", do: func(ctx context.Context) error {
-			k.Socket = socket.New(socket.Config{Listener: listener, Token: token, Table: k.Ops, Log: k.config.Log})
-			k.Socket.Start(context.WithoutCancel(ctx))
-			return nil
-		}, undo: func(ctx context.Context) error {
+		{name: "clients", do: k.openSocket, undo: func(ctx context.Context) error {
+			k.Bus.Close() // who follows it is at its end
 			ctx, cancel := context.WithTimeout(ctx, k.config.StopTimeout/drainShare)
 			defer cancel()
 			return k.Socket.Close(ctx)
 		}},
-		{name: "ready", do: func(context.Context) error {
+		{name: "background", do: k.startBackground, undo: k.stopBackground},
+		{name: "ready", do: func(ctx context.Context) error {
 			k.boot = time.Since(k.Started)
 			k.Ops.Open()
+			if err := k.bringUp(ctx); err != nil {
+				return err
+			}
 			return home.WriteFileAtomic(h.Ready(), nil)
 		}, undo: func(context.Context) error { return remove(h.Ready()) }},
 	}
@@ -85,10 +89,31 @@ func remove(paths ...string) error {
 	return nil
 }
 
+func (k *Kernel) bind(context.Context) (err error) {
+	k.listener, err = socket.Bind(k.Home.Socket())
+	return err
+}
+
+func (k *Kernel) unbind(context.Context) error {
+	if err := k.listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+func (k *Kernel) openSocket(ctx context.Context) error {
+	k.Socket = socket.New(socket.Config{
+		Listener: k.listener, Token: k.Token, Table: k.Ops, Bus: k.Bus, Log: k.config.Log,
+		Owner: k.Identity.Root(), User: k.Identity.Recognise, Opened: k.clientOpened, Closed: k.clientClosed, Refused: k.noteRefused,
+	})
+	k.Socket.Start(context.WithoutCancel(ctx))
+	return nil
+}
+
 func (k *Kernel) openSessions(context.Context) (err error) {
 	k.Sessions, err = session.New(session.Config{
 		Home: k.Home, Exe: k.config.Exe, UserHome: k.config.UserHome, Build: k.config.Build,
-		Environ: k.config.Environ, Log: k.config.Log,
+		Environ: k.config.Environ, Log: k.config.Log, Event: k.viewEvent,
 	})
 	return err
 }
@@ -103,13 +128,30 @@ func (k *Kernel) closeSessions(ctx context.Context) error {
 	return k.Sessions.Close(ctx)
 }
 
+// bringUp brings the session up that the boot was asked for.
+func (k *Kernel) bringUp(ctx context.Context) error {
+	if k.config.Workspace == "" {
+		return nil
+	}
+	ctx = op.WithCaller(ctx, k.caller(k.Identity.Root()))
+	_, err := op.Run[wire.Up, wire.Session](ctx, k.Ops, op.Up, wire.Up{Dir: k.config.Workspace, Session: k.config.Session}, nil)
+	return err
+}
+
 func (k *Kernel) openTable(context.Context) error {
-	k.Ops = op.New(op.Config{Sessions: k.Sessions, Kernel: face{k}, Log: k.config.Log, Booting: true, Ended: k.noteEnded})
+	k.Ops = op.New(op.Config{
+		Services: op.Services{
+			Sessions: k.Sessions, Kernel: face{k}, Identity: people{k.Identity}, Caps: tokens{k.Caps, k.Identity}, Approvals: approvals{k},
+			Audit: auditLog{k.Audit}, Bus: messages{k}, State: state{k.State, k.Settings.CapsuleQuota},
+		},
+		Rights: rights{k.Caps, k.Identity}, Log: k.config.Log, Booting: true, Ended: k.noteEnded,
+		Record: k.record, Writable: k.Audit.Err,
+	})
 	return nil
 }
 
 func (k *Kernel) mountCtl(context.Context) (err error) {
-	k.Ctl, err = ctl.Mount(k.Home.Ctl(), ctl.Config{Table: k.Ops, Spool: k.Home.Tmp(), Log: k.config.Log})
+	k.Ctl, err = ctl.Mount(k.config.Mount, ctl.Config{Table: k.Ops, Owner: k.Identity.Root(), Spool: k.Home.Tmp(), Log: k.config.Log})
 	return err
 }
 

@@ -42,6 +42,11 @@ func buildInto(dir string) error {
 	}
 	cmd := exec.Command("go", append(args, ".")...)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return err
+	}
+	cmd = exec.Command("go", "build", "-o", filepath.Join(dir, "bridge"), "../../scripts/examples/bridge")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	return cmd.Run()
 }
 
@@ -82,6 +87,12 @@ func setup(env *testscript.Env) error {
 	env.Setenv("ASTRID_HOME", home)
 	env.Setenv("HOME", user)
 	env.Setenv("PATH", os.Getenv(binary)+":"+env.Getenv("PATH"))
+	examples, err := filepath.Abs("../../scripts/examples")
+	if err != nil {
+		return err
+	}
+	env.Setenv("EXAMPLES", examples)
+	env.Setenv("BRIDGE", filepath.Join(os.Getenv(binary), "bridge"))
 	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each command otherwise
 	if cache, err := os.UserCacheDir(); err == nil {

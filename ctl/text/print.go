@@ -108,6 +108,11 @@ func Kernel(k wire.KernelStatus) []byte {
 	p.add("ops-failed", k.OpsFailed)
 	p.add("shutting-down", k.ShuttingDown)
 	p.some("stop", k.LastStopCause)
+	for _, why := range k.StaysUp {
+		p.add("stays-up", why)
+	}
+	p.add("audit-head", k.AuditHead)
+	p.some("audit-failed", k.AuditFailed)
 	p.add("sessions", len(k.Sessions))
 	for _, s := range k.Sessions {
 		p.raw("session", s.Name+" "+s.State+" "+Quote(s.Base))

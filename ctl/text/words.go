@@ -82,3 +82,14 @@ func (s *splitter) doubleQuoted(b *strings.Builder) error {
 	}
 	return fault.New(fault.Usage, `a " is not closed`)
 }
+
+// Word takes the first word of a line, which must have one, and returns the rest
+// without blanks at its ends.
+func Word(line string) (word, rest string, err error) {
+	s := splitter{rest: line}
+	s.skipBlanks()
+	if err := s.word(); err != nil {
+		return "", "", err
+	}
+	return s.words[0], strings.TrimSpace(s.rest), nil
+}

@@ -125,11 +125,20 @@ func (d *dir) ReadDir(after uint64, plus bool, emit func(*tree.DirEntry) bool) e
 	defer d.t.mu.Unlock()
 	from := sort.Search(len(d.list), func(i int) bool { return d.list[i].cookie > after })
 	for _, e := range d.list[from:] {
-		if e.child != nil && !emitOne(e, plus, emit) {
+		if e.child == nil || unlisted(e.child) {
+			continue
+		}
+		if !emitOne(e, plus, emit) {
 			break
 		}
 	}
 	return nil
+}
+
+// unlisted tells whether an object is found by its name only.
+func unlisted(o object) bool {
+	g, ok := o.(*generated)
+	return ok && g.item.unlisted
 }
 
 func emitOne(e *dirent, plus bool, emit func(*tree.DirEntry) bool) bool {

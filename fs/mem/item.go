@@ -24,6 +24,8 @@ type File struct {
 	sink   func(ctx context.Context, c *tree.Caller, line string) error
 	max    int
 	open   func(c *tree.Caller, flags uint32) (tree.Handle, error)
+
+	unlisted bool
 }
 
 // DefaultLine is the longest line of a Lines file that says nothing else.
@@ -70,6 +72,14 @@ func (f File) And(g File) File {
 // Perm is f with other permission bits.
 func (f File) Perm(bits uint32) File {
 	f.perm = bits & 0o777
+	return f
+}
+
+// Unlisted is f left out of the listing of the directory that it is attached to,
+// and found by its name only: for files whose reads wait, which would hold
+// whoever reads everything that is listed. In a Folder it has no effect.
+func (f File) Unlisted() File {
+	f.unlisted = true
 	return f
 }
 

@@ -14,9 +14,11 @@ import (
 
 // Client is one connection to the kernel. Close it.
 type Client struct {
-	sock   net.Conn
-	reader sync.WaitGroup
+	sock    net.Conn
+	reader  sync.WaitGroup
+	message func(wire.Message) // nil: messages are dropped
 
+	ended   chan struct{}
 	writing sync.Mutex // one frame at a time
 
 	mu      sync.Mutex
@@ -31,8 +33,8 @@ type call struct {
 	given   chan struct{} // closed when the caller has stopped listening
 }
 
-func newClient(sock net.Conn) *Client {
-	c := &Client{sock: sock, waiting: map[string]*call{}}
+func newClient(sock net.Conn, message func(wire.Message)) *Client {
+	c := &Client{sock: sock, message: message, ended: make(chan struct{}), waiting: map[string]*call{}}
 	c.reader.Go(c.read)
 	return c
 }
@@ -79,6 +81,14 @@ func (c *Client) CallStream(ctx context.Context, method string, params, reply an
 		}
 	}
 }
+
+// Publish puts a message on one of the topics that clients may publish on
+// (section 3.5 of the 0.2 protocol; all others go by the operation publish). It
+// is not acknowledged.
+func (c *Client) Publish(topic string, payload wire.Raw) error { return c.send(topic, payload) }
+
+// Done is closed when the connection has ended.
+func (c *Client) Done() <-chan struct{} { return c.ended }
 
 // request makes the payload. What is not UTF-8 in params is an error: it would
 // arrive as something else.

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -28,9 +29,25 @@ func errNotRunning(cause error) error {
 	return &fault.Error{Kind: fault.NotRunning, Text: "no kernel is running: run `astrid up`", Err: cause}
 }
 
-// Dial connects to the kernel of a home. Without one the error has Kind
-// NotRunning; a home too deep for a socket is one of Kind Usage.
-func Dial(ctx context.Context, h home.Home) (*Client, error) {
+// Options say as whom to connect, and what else comes over the connection. The
+// zero Options connect as the owner.
+type Options struct {
+	Token   string // of a user, 64 hex digits; empty: the owner's, read from the home
+	Session string // narrows the connection to one session; empty: what the token is good for
+	Name    string // what the client calls itself, at most 64 bytes; default the version
+	// Message receives each message of the bus that the kernel sends, on the
+	// connection's reader: until it returns, nothing else is read. nil: they are
+	// dropped.
+	Message func(wire.Message)
+}
+
+// Dial connects to the kernel of a home as its owner. Without one the error has
+// Kind NotRunning; a home too deep for a socket is one of Kind Usage.
+func Dial(ctx context.Context, h home.Home) (*Client, error) { return DialAs(ctx, h, Options{}) }
+
+// DialAs is Dial for anybody. A token or session that is refused is an error of
+// Kind Denied.
+func DialAs(ctx context.Context, h home.Home, o Options) (*Client, error) {
 	if err := home.CheckSocket(h.Socket(), runtime.GOOS); err != nil {
 		return nil, err
 	}
@@ -43,23 +60,27 @@ func Dial(ctx context.Context, h home.Home) (*Client, error) {
 	case err != nil:
 		return nil, fault.Wrap(fault.KindOf(err), err, "reach the kernel")
 	}
-	if err := introduce(ctx, sock, h); err != nil {
+	if err := introduce(ctx, sock, h, o); err != nil {
 		_ = sock.Close()
 		return nil, err
 	}
-	return newClient(sock), nil
+	return newClient(sock, o.Message), nil
 }
 
 // introduce shows the token. It is read after the connection stands, since a
 // kernel that boots removes the token of its predecessor before it listens.
-func introduce(ctx context.Context, sock net.Conn, h home.Home) error {
+func introduce(ctx context.Context, sock net.Conn, h home.Home, o Options) error {
 	giveUp := context.AfterFunc(ctx, func() { _ = sock.SetDeadline(time.Unix(1, 0)) })
 	defer giveUp()
-	token, err := readToken(ctx, h)
-	if err != nil {
-		return err
+	if o.Token == "" {
+		var err error
+		if o.Token, err = readToken(ctx, h); err != nil {
+			return err
+		}
 	}
-	hello, err := wire.Encode(wire.Hello{Token: token, ProtocolVersion: wire.Protocol, ClientVersion: wire.Version})
+	hello, err := wire.Encode(wire.Hello{
+		Token: o.Token, ProtocolVersion: wire.Protocol, ClientVersion: cmp.Or(o.Name, wire.Version), Session: o.Session,
+	})
 	if err != nil {
 		return err
 	}

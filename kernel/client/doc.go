@@ -6,5 +6,16 @@
 // more use: dial again. Giving a call up (its ctx ends) leaves the connection
 // usable; closing the connection cancels what the kernel still does for it.
 //
+// A frontend that is no command keeps one connection, as a user with a token of
+// its own, and gets the messages that concern it:
+//
+//	c, err := client.DialAs(ctx, h, client.Options{Token: token, Name: "bot", Message: func(m wire.Message) {
+//		queue <- m // agent.v1.response, astrid.v1.approval, …: handle them elsewhere
+//	}})
+//	…
+//	err = c.Call(ctx, "approve", wire.AnswerApproval{ID: id, Decision: "approve"}, nil)
+//
+// scripts/examples has two frontends whole.
+//
 // Locks: Client.mu is a leaf; Client.writing is held while one frame is written.
 package client

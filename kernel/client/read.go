@@ -12,6 +12,7 @@ import (
 
 // read hands responses to their calls until the connection ends.
 func (c *Client) read() {
+	defer close(c.ended)
 	in := bufio.NewReader(c.sock)
 	for {
 		frame, err := wire.ReadFrame(in, wire.MaxReply)
@@ -56,8 +57,8 @@ func (c *Client) abandon() {
 	}
 }
 
-// deliver gives one frame to the call that it answers; what answers none (an
-// event, a call given up) is dropped. A slow caller holds up the others of the
+// deliver gives one frame to the call that it answers, a message of the bus to
+// who asked for them; what is neither (a call given up) is dropped. A slow caller holds up the others of the
 // same connection, but not for longer than it listens.
 func (c *Client) deliver(frame []byte) {
 	m, err := wire.ParseMessage(frame)
@@ -66,6 +67,9 @@ func (c *Client) deliver(frame []byte) {
 	}
 	id, ok := strings.CutPrefix(m.Topic, wire.ResponsePrefix)
 	if !ok {
+		if c.message != nil {
+			c.message(m)
+		}
 		return
 	}
 	c.mu.Lock()

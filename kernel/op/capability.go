@@ -1,11 +1,5 @@
 package op
 
-import (
-	"context"
-
-	"astrid/kernel/fault"
-)
-
 // Capability is what an operation demands of its caller.
 type Capability uint8
 
@@ -26,89 +20,68 @@ const (
 	CapsuleReload
 	CapsuleInstall
 	CapabilityApprove
+	CapabilityRead
+	CapabilityGrant
+	CapabilityRevoke
+	ApprovalAsk
+	ApprovalRead
+	IdentityRead
+	IdentityWrite
+	AuditReading
+	BusRead
+	BusPublish
+	StateRead
+	StateWrite
+	KernelLog
 	capabilities
 )
 
+// names are the capabilities as tokens and policies write them.
+func names() [capabilities]string {
+	return [capabilities]string{
+		KernelRead:        "kernel:read",
+		KernelShutdown:    "kernel:shutdown",
+		SessionUp:         "session:up",
+		SessionDown:       "session:down",
+		SessionList:       "session:list",
+		SessionRemove:     "session:remove",
+		SessionRead:       "session:read",
+		SessionCommit:     "session:commit",
+		SessionDiscard:    "session:discard",
+		SessionRecover:    "session:recover",
+		CapsuleRead:       "capsule:read",
+		CapsuleReload:     "capsule:reload",
+		CapsuleInstall:    "capsule:install",
+		CapabilityApprove: "capability:approve",
+		CapabilityRead:    "capability:read",
+		CapabilityGrant:   "capability:grant",
+		CapabilityRevoke:  "capability:revoke",
+		ApprovalAsk:       "approval:ask",
+		ApprovalRead:      "approval:read",
+		IdentityRead:      "identity:read",
+		IdentityWrite:     "identity:write",
+		AuditReading:      "audit:read",
+		BusRead:           "bus:read",
+		BusPublish:        "bus:publish",
+		StateRead:         "state:read",
+		StateWrite:        "state:write",
+		KernelLog:         "kernel:log",
+	}
+}
+
 // String is the name of the capability as tokens and policies write it.
 func (c Capability) String() string {
-	switch c {
-	case KernelRead:
-		return "kernel:read"
-	case KernelShutdown:
-		return "kernel:shutdown"
-	case SessionUp:
-		return "session:up"
-	case SessionDown:
-		return "session:down"
-	case SessionList:
-		return "session:list"
-	case SessionRemove:
-		return "session:remove"
-	case SessionRead:
-		return "session:read"
-	case SessionCommit:
-		return "session:commit"
-	case SessionDiscard:
-		return "session:discard"
-	case SessionRecover:
-		return "session:recover"
-	case CapsuleRead:
-		return "capsule:read"
-	case CapsuleReload:
-		return "capsule:reload"
-	case CapsuleInstall:
-		return "capsule:install"
-	case CapabilityApprove:
-		return "capability:approve"
+	if c == Deny || c >= capabilities {
+		return "deny"
 	}
-	return "deny"
+	return names()[c]
 }
 
-// Principal is who a caller has proved to be.
-type Principal string
-
-// The principals. Nobody, the zero value, may do nothing; Owner runs as the
-// kernel's own user and has shown its token, or has opened a control file as
-// that user.
-const (
-	Nobody Principal = ""
-	Owner  Principal = "owner"
-)
-
-// Door is the way an operation came in.
-type Door string
-
-// The doors.
-const (
-	DoorSocket Door = "socket"
-	DoorCtl    Door = "ctl"
-)
-
-// Caller is who asks for an operation, established by the door.
-type Caller struct {
-	Principal Principal
-	Door      Door
-	UID       uint32
-	PID       uint32 // 0 when unknown
-}
-
-type callerKey struct{}
-
-// WithCaller returns a context that carries c.
-func WithCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
-}
-
-// CallerOf returns the caller that ctx carries; without one, Nobody.
-func CallerOf(ctx context.Context) Caller {
-	c, _ := ctx.Value(callerKey{}).(Caller)
-	return c
-}
-
-// permit is the one place that says who may do what.
-func permit(c Caller, need Capability, method string) error {
-	if c.Principal == Owner && need > Deny && need < capabilities {
-		return nil
+// AllCapabilities returns every capability but Deny.
+func AllCapabilities() []Capability {
+	all := make([]Capability, 0, capabilities)
+	for c := Deny + 1; c < capabilities; c++ {
+		all = append(all, c)
 	}
-	return fault.New(fault.Denied, "%q needs the capability %s, which this caller does not hold", method, need)
+	return all
 }

@@ -9,7 +9,9 @@ import (
 
 // capsuleEntries are the methods of the 0.2 protocol, answered for a kernel
 // that has no capsules loaded.
-func capsuleEntries() []*Entry {
+func capsuleEntries(a Approvals) []*Entry {
+	approve := unary(ApproveCapability, CapabilityApprove, policy{audited: true, max: 10}, "approve a request, as 0.2 names it", a.Approve)
+	approve.about, approve.judges = requestSession(a), true
 	return []*Entry{
 		unary(ListCapsules, CapsuleRead, policy{}, "list the capsules", nothing[string]),
 		unary(GetCommands, CapsuleRead, policy{status: wire.StatusCommands}, "list the commands of the capsules", nothing[wire.Command]),
@@ -17,8 +19,7 @@ func capsuleEntries() []*Entry {
 		unary(ReloadCapsules, CapsuleReload, policy{audited: true, max: 5}, "load the capsules again", reload),
 		unary(InstallCapsule, CapsuleInstall, policy{audited: true, max: 10}, "install a capsule",
 			unsupported[wire.InstallCapsule]("Installation logic not yet implemented in kernel router")),
-		unary(ApproveCapability, CapabilityApprove, policy{audited: true, max: 10}, "approve a capability",
-			unsupported[wire.ApproveCapability]("Approval logic not yet implemented in kernel router")),
+		approve,
 	}
 }
 

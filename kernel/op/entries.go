@@ -4,20 +4,12 @@ import (
 	"context"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"astrid/kernel/fault"
 	"astrid/kernel/wire"
 )
-
-// Kernel is what the table asks of the kernel itself.
-type Kernel interface {
-	Version() wire.VersionReply
-	Status(ctx context.Context) (wire.KernelStatus, error)
-	// Shutdown begins to stop the kernel and returns at once, so that the
-	// answer can still be given.
-	Shutdown(reason string)
-}
 
 // Names of operations that other packages call by name.
 const (
@@ -34,6 +26,44 @@ const (
 	About    = "kernel"
 	Version  = "version"
 	Shutdown = "shutdown"
+	Metrics  = "metrics"
+	Log      = "log"
+
+	Users       = "identity"
+	CreateUser  = "identity.create"
+	LinkUser    = "identity.link"
+	UnlinkUser  = "identity.unlink"
+	Tokens      = "identity.tokens"
+	MintToken   = "identity.token"
+	RevokeToken = "identity.revoke"
+
+	Caps      = "cap"
+	GrantCap  = "cap.grant"
+	RevokeCap = "cap.revoke"
+
+	Ask             = "ask"
+	Pending         = "approvals"
+	Approve         = "approve"
+	Allowances      = "allowances"
+	RevokeAllowance = "allowances.revoke"
+
+	AuditRead   = "audit"
+	AuditVerify = "audit.verify"
+	AuditExport = "audit.export"
+
+	BusStatus = "bus"
+	Publish   = "publish"
+	Events    = "events"
+
+	KVGet    = "kv.get"
+	KVSet    = "kv.set"
+	KVDelete = "kv.delete"
+	KVKeys   = "kv.list"
+	KVClear  = "kv.clear"
+	Backup   = "backup"
+
+	GetStatus      = "GetStatus"
+	ShutdownMethod = "Shutdown"
 
 	ListCapsules       = "ListCapsules"
 	GetCommands        = "GetCommands"
@@ -43,35 +73,126 @@ const (
 	ApproveCapability  = "ApproveCapability"
 )
 
-// entries is the table.
-func entries(s Sessions, k Kernel) []*Entry {
-	var plain, audited policy
-	audited.audited = true
-	return append([]*Entry{
-		unary(Up, SessionUp, audited, "make or find the session of a workspace", up(s)),
-		unary(Down, SessionDown, audited, "end a session's view, keeping its work", done(s.Down)),
-		unary(List, SessionList, plain, "list the sessions", list(s)),
-		unary(Remove, SessionRemove, audited, "forget a session that is down", done(s.Remove)),
-		unary(Status, SessionRead, plain, "describe a session", func(ctx context.Context, p wire.For[wire.None]) (wire.Status, error) {
+// build is the table.
+func (t *Table) build(s Services) []*Entry {
+	return slices.Concat(sessionEntries(s.Sessions, t.Sees), kernelEntries(s.Kernel), identityEntries(s.Identity), capEntries(s.Caps),
+		approvalEntries(s.Approvals), auditEntries(s.Audit), busEntries(s.Bus), stateEntries(s.State), capsuleEntries(s.Approvals))
+}
+
+// The rules that entries are made with.
+func plain() policy   { return policy{} }
+func audited() policy { return policy{audited: true} }
+func limited() policy { return policy{audited: true, max: 60} }
+
+func sessionEntries(s Sessions, sees func(Caller, string) bool) []*Entry {
+	return []*Entry{
+		unary(Up, SessionUp, audited(), "make or find the session of a workspace", up(s)),
+		unary(Down, SessionDown, audited(), "end a session's view, keeping its work", done(s.Down)),
+		unary(List, SessionList, plain(), "list the sessions", list(s, sees)),
+		unary(Remove, SessionRemove, audited(), "forget a session that is down", done(s.Remove)),
+		unary(Status, SessionRead, plain(), "describe a session", func(ctx context.Context, p wire.For[wire.None]) (wire.Status, error) {
 			return s.Status(ctx, p.Session)
 		}),
-		unary(Changes, SessionRead, plain, "list what a session changed", to(s.Changes)),
-		stream(Patch, SessionRead, plain, "write what a session changed as a patch", func(ctx context.Context, p wire.For[wire.PatchRequest], out io.Writer) error {
+		unary(Changes, SessionRead, plain(), "list what a session changed", to(s.Changes)),
+		stream(Patch, SessionRead, plain(), "write what a session changed as a patch", func(ctx context.Context, p wire.For[wire.PatchRequest], out io.Writer) error {
 			return s.Patch(ctx, p.Session, p.Request, out)
 		}),
-		unary(Commit, SessionCommit, audited, "apply changes to the workspace", commit(s)),
-		unary(Discard, SessionDiscard, audited, "drop changes", to(s.Discard)),
-		unary(Recover, SessionRecover, audited, "finish or undo an interrupted commit", func(ctx context.Context, p wire.For[wire.None]) (wire.RecoverReply, error) {
+		unary(Commit, SessionCommit, limited(), "apply changes to the workspace", commit(s)),
+		unary(Discard, SessionDiscard, limited(), "drop changes", to(s.Discard)),
+		unary(Recover, SessionRecover, audited(), "finish or undo an interrupted commit", func(ctx context.Context, p wire.For[wire.None]) (wire.RecoverReply, error) {
 			return s.Recover(ctx, p.Session)
 		}),
-		unary(About, KernelRead, plain, "describe the kernel", func(ctx context.Context, _ wire.None) (wire.KernelStatus, error) {
+	}
+}
+
+func kernelEntries(k Kernel) []*Entry {
+	return []*Entry{
+		unary(About, KernelRead, plain(), "describe the kernel", func(ctx context.Context, _ wire.None) (wire.KernelStatus, error) {
 			return k.Status(ctx)
 		}),
-		unary(Version, KernelRead, plain, "say what is running", func(context.Context, wire.None) (wire.VersionReply, error) {
+		unary(GetStatus, KernelRead, plain(), "describe the kernel, by the name it has since 0.4", func(ctx context.Context, _ wire.None) (wire.KernelStatus, error) {
+			return k.Status(ctx)
+		}),
+		unary(Version, KernelRead, plain(), "say what is running", func(context.Context, wire.None) (wire.VersionReply, error) {
 			return k.Version(), nil
 		}),
-		unary(Shutdown, KernelShutdown, audited, "stop the kernel and every idle view", shutdown(k)),
-	}, capsuleEntries()...)
+		unary(Shutdown, KernelShutdown, audited(), "stop the kernel and every idle view", shutdown(k)),
+		unary(ShutdownMethod, KernelShutdown, audited(), "stop the kernel, by the name it has since 0.4", shutdown(k)),
+		stream(Metrics, KernelRead, plain(), "write what is counted, for Prometheus", k.Metrics),
+		stream(Log, KernelLog, plain(), "write the end of the kernel's log", k.Log),
+	}
+}
+
+func identityEntries(i Identity) []*Entry {
+	return []*Entry{
+		unary(Users, IdentityRead, plain(), "list the users and their links", i.Users),
+		unary(CreateUser, IdentityWrite, audited(), "make a user", i.CreateUser),
+		unary(LinkUser, IdentityWrite, audited(), "link an account of a platform to a user", i.Link),
+		unary(UnlinkUser, IdentityWrite, audited(), "take a link away", i.Unlink),
+		unary(Tokens, IdentityRead, plain(), "list the tokens that users connect with", i.Tokens),
+		unary(MintToken, IdentityWrite, audited(), "make a token with which a frontend connects as a user", i.MintToken),
+		unary(RevokeToken, IdentityWrite, audited(), "revoke such a token", i.RevokeToken),
+	}
+}
+
+func capEntries(c Capabilities) []*Entry {
+	return []*Entry{
+		unary(Caps, CapabilityRead, plain(), "list the capability tokens", c.List),
+		unary(GrantCap, CapabilityGrant, audited(), "grant a capability to a user, or attenuate one", c.Grant),
+		unary(RevokeCap, CapabilityRevoke, audited(), "revoke capabilities", c.Revoke),
+	}
+}
+
+func approvalEntries(a Approvals) []*Entry {
+	approve := unary(Approve, CapabilityApprove, limited(), "answer a request for approval", a.Answer)
+	approve.about = requestSession(a)
+	return []*Entry{
+		unary(Ask, ApprovalAsk, limited(), "ask people for approval and wait for their answer", a.Ask),
+		unary(Pending, ApprovalRead, plain(), "list what waits for approval", a.Pending),
+		approve,
+		unary(Allowances, CapabilityRead, plain(), "list standing permissions", a.Allowances),
+		unary(RevokeAllowance, CapabilityRevoke, audited(), "take a standing permission away", a.RevokeAllowance),
+	}
+}
+
+// requestSession finds the session that an answer is about.
+func requestSession(a Approvals) func(params any) string {
+	return func(params any) string {
+		switch p := params.(type) {
+		case wire.AnswerApproval:
+			return a.SessionOf(p.ID)
+		case wire.ApproveCapability:
+			return a.SessionOf(p.RequestID)
+		}
+		return ""
+	}
+}
+
+func auditEntries(a Audit) []*Entry {
+	return []*Entry{
+		unary(AuditRead, AuditReading, plain(), "read the audit log", a.Read),
+		unary(AuditVerify, AuditReading, plain(), "verify the audit log", a.Verify),
+		stream(AuditExport, AuditReading, plain(), "write the audit log as JSON lines", a.Export),
+	}
+}
+
+func busEntries(b Bus) []*Entry {
+	return []*Entry{
+		unary(BusStatus, KernelRead, plain(), "describe the message bus", b.Status),
+		unary(Publish, BusPublish, plain(), "put a message on the bus", b.Publish),
+		stream(Events, BusRead, plain(), "write messages of the bus", b.Events),
+	}
+}
+
+func stateEntries(s State) []*Entry {
+	return []*Entry{
+		unary(KVGet, StateRead, plain(), "read a value of the state store", s.Get),
+		unary(KVSet, StateWrite, audited(), "set a value of the state store", s.Set),
+		unary(KVDelete, StateWrite, audited(), "delete a value of the state store", s.Delete),
+		unary(KVKeys, StateRead, plain(), "list the keys of a namespace", s.Keys),
+		unary(KVClear, StateWrite, audited(), "delete the keys of a namespace", s.Clear),
+		stream(Backup, StateRead, audited(), "write a backup of the state store", s.Backup),
+	}
 }
 
 // to adapts a method of Sessions that is given the session beside the request.
@@ -94,8 +215,16 @@ func up(s Sessions) func(context.Context, wire.Up) (wire.Session, error) {
 	}
 }
 
-func list(s Sessions) func(context.Context, wire.None) ([]wire.Session, error) {
-	return func(ctx context.Context, _ wire.None) ([]wire.Session, error) { return s.List(ctx) }
+// list shows a caller the sessions that it may know of.
+func list(s Sessions, sees func(Caller, string) bool) func(context.Context, wire.None) ([]wire.Session, error) {
+	return func(ctx context.Context, _ wire.None) ([]wire.Session, error) {
+		all, err := s.List(ctx)
+		if err != nil {
+			return nil, err
+		}
+		caller := CallerOf(ctx)
+		return slices.DeleteFunc(all, func(s wire.Session) bool { return !sees(caller, s.Name) }), nil
+	}
 }
 
 func commit(s Sessions) func(context.Context, wire.For[wire.CommitRequest]) (wire.CommitReply, error) {

@@ -23,7 +23,20 @@ type Entry struct {
 	Max     int // a minute, over all callers; 0: no limit
 
 	rate *window
-	run  func(ctx context.Context, params decoder, out io.Writer) (any, error)
+	run  func(ctx context.Context, c call) (any, error)
+	// about finds the session that the operation is about when the params do not
+	// name it; may be nil.
+	about func(params any) string
+	// judges is set when the handler itself decides whether the caller is
+	// entitled, since the params may prove it.
+	judges bool
+}
+
+// call is one call of an operation.
+type call struct {
+	decode decoder
+	admit  func(params any) error // after the params are known, before the handler
+	out    io.Writer              // of one that streams
 }
 
 // decoder fills what it is given a pointer to with the params of one call.
@@ -39,8 +52,8 @@ type policy struct {
 // unary makes an entry from a handler that takes params and returns a reply.
 func unary[P, R any](method string, need Capability, rules policy, doc string, h func(context.Context, P) (R, error)) *Entry {
 	e := newEntry[P, R](method, need, rules, doc)
-	e.run = func(ctx context.Context, params decoder, _ io.Writer) (any, error) {
-		p, err := decodeParams[P](params)
+	e.run = func(ctx context.Context, c call) (any, error) {
+		p, err := decodeParams[P](c)
 		if err != nil {
 			return nil, err
 		}
@@ -53,15 +66,15 @@ func unary[P, R any](method string, need Capability, rules policy, doc string, h
 func stream[P any](method string, need Capability, rules policy, doc string, h func(context.Context, P, io.Writer) error) *Entry {
 	e := newEntry[P, wire.None](method, need, rules, doc)
 	e.Streams = true
-	e.run = func(ctx context.Context, params decoder, out io.Writer) (any, error) {
-		p, err := decodeParams[P](params)
+	e.run = func(ctx context.Context, c call) (any, error) {
+		p, err := decodeParams[P](c)
 		if err != nil {
 			return nil, err
 		}
-		if out == nil {
+		if c.out == nil {
 			return nil, fault.New(fault.Internal, "%q was called without a place for its bytes", method)
 		}
-		return wire.None{}, h(ctx, p, out)
+		return wire.None{}, h(ctx, p, c.out)
 	}
 	return e
 }
@@ -78,28 +91,33 @@ func newEntry[P, R any](method string, need Capability, rules policy, doc string
 	}
 }
 
-func decodeParams[P any](params decoder) (P, error) {
+func decodeParams[P any](c call) (P, error) {
 	var p P
-	if err := params(&p); err != nil {
+	if err := c.decode(&p); err != nil {
 		return p, err
 	}
-	return p, checkSession(p)
+	if err := checkSession(p); err != nil {
+		return p, err
+	}
+	return p, c.admit(p)
 }
 
 // addressed is a request that must name a session.
 type addressed interface{ SessionName() string }
 
+// mayAddress is a request that may name one.
+type mayAddress interface{ SessionIfAny() string }
+
 // checkSession refuses a session name that is not one, before anything makes a
 // path of it.
 func checkSession(params any) error {
 	switch p := params.(type) {
-	case wire.Up:
-		if p.Session == "" { // to be derived from the workspace
-			return nil
-		}
-		return home.CheckSession(p.Session)
 	case addressed:
 		return home.CheckSession(p.SessionName())
+	case mayAddress:
+		if name := p.SessionIfAny(); name != "" {
+			return home.CheckSession(name)
+		}
 	}
 	return nil
 }

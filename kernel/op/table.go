@@ -2,6 +2,7 @@ package op
 
 import (
 	"context"
+	"crypto/sha256"
 	"io"
 	"log/slog"
 	"runtime/debug"
@@ -15,15 +16,20 @@ import (
 	"astrid/kernel/wire"
 )
 
-// Config is what a Table is made of. Sessions and Kernel must be there.
+// Config is what a Table is made of. Services must be there.
 type Config struct {
-	Sessions Sessions
-	Kernel   Kernel
-	Log      *slog.Logger     // default: discarded
-	Now      func() time.Time // default: time.Now
-	// Audit receives the record of each audited operation after it ended, from
-	// the goroutine that ran it. nil: Log takes it.
-	Audit func(Record)
+	Services
+	Rights Rights           // of callers that are not the owner; nil: they have none
+	Log    *slog.Logger     // default: discarded
+	Now    func() time.Time // default: time.Now
+	// Record receives what is to be known of each operation after it ended, from
+	// the goroutine that ran it, before the caller is answered: those that are
+	// audited, and every one that was denied. When it fails, so does the
+	// operation, which then has been done and says so. nil: Log takes it.
+	Record func(context.Context, Record) error
+	// Writable says, before an audited operation begins, whether it could be
+	// recorded. nil: it can.
+	Writable func() error
 	// Booting makes the table refuse everything until Open is called.
 	Booting bool
 	// Ended is told of every operation that ended, audited or not; it must not
@@ -34,7 +40,11 @@ type Config struct {
 // Record says who did what, and what came of it.
 type Record struct {
 	Method  string
-	Session string // empty when the operation is not about one
+	Need    Capability
+	Audited bool
+	Session string   // empty when the operation is not about one
+	Params  [32]byte // SHA-256 of the params' JSON
+	Reply   any      // of an operation that succeeded
 	Caller  Caller
 	Began   time.Time
 	Took    time.Duration
@@ -72,7 +82,7 @@ func New(c Config) *Table {
 	if c.Booting {
 		t.closed = booting
 	}
-	for _, e := range entries(c.Sessions, c.Kernel) {
+	for _, e := range t.build(c.Services) {
 		if _, twice := t.entries[e.Method]; twice {
 			panic("op: the operation " + e.Method + " is in the table twice")
 		}
@@ -133,8 +143,8 @@ func (t *Table) do(ctx context.Context, method string, out io.Writer, params dec
 	}
 	rec := Record{Method: method, Caller: CallerOf(ctx), Began: t.config.Now()}
 	e, data, err := t.guarded(ctx, &rec, params, out)
-	rec.Took, rec.Err = t.config.Now().Sub(rec.Began), err
-	t.end(e, rec)
+	rec.Took, rec.Reply, rec.Err = t.config.Now().Sub(rec.Began), data, err
+	err = t.end(ctx, rec)
 	if err != nil {
 		return Result{}, err
 	}
@@ -147,10 +157,9 @@ func (t *Table) guarded(ctx context.Context, rec *Record, params decoder, out io
 	if e == nil {
 		return nil, nil, fault.New(fault.Unsupported, "this kernel knows no operation %q", clip(rec.Method))
 	}
-	if err := permit(rec.Caller, e.Need, e.Method); err != nil {
-		return e, nil, err
-	}
-	if err := e.rate.admit(rec.Began, e.Method); err != nil {
+	rec.Need, rec.Audited = e.Need, e.Audited
+	if !rec.Caller.known() {
+		_, err := t.permit(rec.Caller, e.Need, "", e.Method)
 		return e, nil, err
 	}
 	defer func() {
@@ -159,24 +168,61 @@ func (t *Table) guarded(ctx context.Context, rec *Record, params decoder, out io
 			err = fault.New(fault.Internal, "%q ran into a defect of Astrid; the kernel's log has it", e.Method)
 		}
 	}()
-	data, err = e.run(ctx, func(into any) error {
-		err := params(into)
-		rec.Session = sessionOf(into)
-		return err
-	}, out)
+	data, err = e.run(ctx, call{decode: params, out: out, admit: func(p any) error { return t.admit(e, rec, p) }})
 	if up, ok := data.(wire.Session); ok {
 		rec.Session = up.Name // which may have been derived just now
 	}
 	return e, data, err
 }
 
-// sessionOf is the session that params, a pointer, name.
+// admit decides, once the params are known, whether an operation may begin.
+func (t *Table) admit(e *Entry, rec *Record, params any) error {
+	rec.Session = clip(sessionOf(params))
+	if e.about != nil {
+		rec.Session = e.about(params)
+	}
+	if e.Audited {
+		rec.Params = digest(params)
+	}
+	spend, err := t.entitle(e, rec)
+	if err != nil {
+		return err
+	}
+	if e.Audited && t.config.Writable != nil {
+		if err := t.config.Writable(); err != nil {
+			return err
+		}
+	}
+	if err := e.rate.admit(rec.Began, e.Method); err != nil || spend == nil {
+		return err
+	}
+	return spend()
+}
+
+// entitle checks the caller's right, unless the handler does.
+func (t *Table) entitle(e *Entry, rec *Record) (spend func() error, err error) {
+	if e.judges {
+		return nil, inside(rec.Caller, e.Need, rec.Session)
+	}
+	return t.permit(rec.Caller, e.Need, rec.Session, e.Method)
+}
+
+// digest identifies params in a record without repeating them.
+func digest(params any) [32]byte {
+	data, err := wire.Encode(params)
+	if err != nil {
+		return [32]byte{}
+	}
+	return sha256.Sum256(data)
+}
+
+// sessionOf is the session that params name.
 func sessionOf(params any) string {
 	switch p := params.(type) {
-	case *wire.Up:
-		return clip(p.Session)
 	case addressed:
-		return clip(p.SessionName())
+		return p.SessionName()
+	case mayAddress:
+		return p.SessionIfAny()
 	}
 	return ""
 }
@@ -199,14 +245,16 @@ func (t *Table) begin() error {
 	return nil
 }
 
-func (t *Table) end(e *Entry, rec Record) {
-	if rec.Err == nil {
+// end counts and records an operation; what it returns is what the caller gets.
+func (t *Table) end(ctx context.Context, rec Record) error {
+	err := rec.Err
+	if rec.Audited || fault.Is(err, fault.Denied) {
+		err = t.record(ctx, rec)
+	}
+	if err == nil {
 		t.done.Add(1)
 	} else {
 		t.failed.Add(1)
-	}
-	if e != nil && e.Audited {
-		t.audit(rec)
 	}
 	t.mu.Lock()
 	t.running--
@@ -214,12 +262,16 @@ func (t *Table) end(e *Entry, rec Record) {
 	if t.config.Ended != nil {
 		t.config.Ended(rec.Method, rec.Err)
 	}
+	return err
 }
 
-func (t *Table) audit(rec Record) {
-	if t.config.Audit != nil {
-		t.config.Audit(rec)
-		return
+func (t *Table) record(ctx context.Context, rec Record) error {
+	if t.config.Record != nil {
+		err := t.config.Record(context.WithoutCancel(ctx), rec)
+		if err != nil && rec.Err == nil {
+			return fault.Wrap(fault.Internal, err, "%q was done and could not be recorded", rec.Method)
+		}
+		return rec.Err
 	}
 	result := "done"
 	if rec.Err != nil {
@@ -227,6 +279,14 @@ func (t *Table) audit(rec Record) {
 	}
 	t.config.Log.Info("operation", "op", rec.Method, "session", rec.Session, "door", rec.Caller.Door,
 		"uid", rec.Caller.UID, "pid", rec.Caller.PID, "took", rec.Took, "result", result)
+	return rec.Err
+}
+
+// Running is how many operations are under way.
+func (t *Table) Running() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.running
 }
 
 // booting is the reason of being closed that Open takes away.

@@ -366,3 +366,23 @@ func TestBackoff(t *testing.T) {
 		t.Errorf("after a quiet time: %v, %v", d, again)
 	}
 }
+
+func TestWhoIsWorkedInKeepsAllViewsUp(t *testing.T) {
+	b := newBench(t)
+	table := b.table()
+	free, busy := b.up(table, b.dir("a", "")), b.up(table, b.dir("b", "busy"))
+	wantKind(t, table.Retire(t.Context()), fault.Busy, "held by somebody")
+	list, err := table.List(t.Context())
+	if err != nil || len(list) != 2 || list[0].State != running || list[1].State != running {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if list[0].PID == free.PID || list[1].PID != busy.PID {
+		t.Errorf("the free one was not asked to end, or the busy one did: %+v", list)
+	}
+	if err := os.WriteFile(filepath.Join(busy.Base, "behave"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := table.Retire(t.Context()); err != nil {
+		t.Errorf("nobody works in them: %v", err)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"astrid/kernel/bus"
 	"astrid/kernel/fault"
 	"astrid/kernel/op"
 	"astrid/kernel/wire"
@@ -22,7 +23,9 @@ import (
 type conn struct {
 	server *Server
 	sock   *net.UnixConn
+	about  Client
 	caller op.Caller
+	sub    *bus.Subscription // nil without a bus
 
 	queue chan []byte // frames for the writer
 	slots chan struct{}
@@ -33,9 +36,9 @@ type conn struct {
 	stop     context.CancelFunc // guarded by mu; nil before run
 }
 
-func newConn(s *Server, c *net.UnixConn, caller op.Caller) *conn {
+func newConn(s *Server, c *net.UnixConn, about Client) *conn {
 	return &conn{
-		server: s, sock: c, caller: caller,
+		server: s, sock: c, about: about, caller: about.Caller,
 		queue: make(chan []byte, s.config.QueueFrames),
 		slots: make(chan struct{}, s.config.MaxInflight),
 	}
@@ -51,11 +54,17 @@ func (c *conn) run(parent context.Context) {
 
 	written := make(chan struct{})
 	go func() { defer close(written); c.write(ctx, cancel) }()
+	forwarding, enough := context.WithCancel(ctx)
+	defer enough()
+	forwarded := make(chan struct{})
+	go func() { defer close(forwarded); c.forward(forwarding) }()
 	c.read(ctx)
 	if !c.isDraining() {
 		cancel() // the client is gone: nobody waits for its operations
 	}
 	c.ops.Wait()
+	enough()
+	<-forwarded
 	close(c.queue)
 	<-written
 }
@@ -98,13 +107,13 @@ func (c *conn) cancel() {
 func (c *conn) read(ctx context.Context) {
 	in := bufio.NewReader(c.sock)
 	for {
-		frame, err := c.next(in)
+		f, err := c.next(ctx, in)
 		if err != nil {
 			c.goodbye(err)
 			return
 		}
-		if len(frame) > 0 {
-			c.handle(ctx, frame)
+		if len(f.data) > 0 {
+			c.handle(ctx, f)
 		}
 	}
 }
@@ -120,31 +129,58 @@ func (c *conn) goodbye(err error) {
 	}
 }
 
+// frame is one frame and what gives back its room.
+type frame struct {
+	data []byte
+	done func()
+}
+
+// small is the size of a frame that needs no room of Config.MaxReceive: what all
+// clients together can send of these is bounded by their number.
+const small = 16 << 10
+
 // next reads one frame. It may wait for ever for the first byte, but not for
 // the others.
-func (c *conn) next(in *bufio.Reader) ([]byte, error) {
+func (c *conn) next(ctx context.Context, in *bufio.Reader) (frame, error) {
 	if _, err := in.Peek(1); err != nil {
-		return nil, err
+		return frame{}, err
 	}
 	if err := c.deadline(0); err != nil {
-		return nil, err
+		return frame{}, err
 	}
 	header, err := in.Peek(4)
 	if err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
-		return nil, err
+		return frame{}, err
 	}
 	size := binary.BigEndian.Uint32(header)
-	if err := c.deadline(min(int(size), wire.MaxRequest)); err != nil {
-		return nil, err
-	}
-	frame, err := wire.ReadFrame(in, wire.MaxRequest)
+	done, err := c.reserve(ctx, min(int64(size), wire.MaxRequest))
 	if err != nil {
-		return nil, err
+		return frame{}, err
 	}
-	return frame, c.noDeadline()
+	if err = c.deadline(min(int(size), wire.MaxRequest)); err == nil {
+		var data []byte
+		if data, err = wire.ReadFrame(in, wire.MaxRequest); err == nil {
+			return frame{data, done}, c.noDeadline()
+		}
+	}
+	done()
+	return frame{}, err
+}
+
+// reserve waits until a frame of this size may be read.
+func (c *conn) reserve(ctx context.Context, size int64) (done func(), err error) {
+	if size <= small {
+		return func() {}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.server.config.BodyTimeout)
+	defer cancel()
+	if err := c.server.room.Acquire(ctx, size); err != nil {
+		return nil, fault.Wrap(fault.Limit, err, "no room for a frame of %d bytes: %d are being received", size, c.server.config.MaxReceive)
+	}
+	return func() { c.server.room.Release(size) }, nil
 }
 
 // deadline bounds the reading of size more bytes, unless the connection drains,
@@ -168,26 +204,29 @@ func (c *conn) readBy(t time.Time) error {
 func perByte(size int) time.Duration { return time.Duration(size/1024) * time.Millisecond }
 
 // handle looks at one frame; requests are answered from a goroutine of theirs.
-func (c *conn) handle(ctx context.Context, frame []byte) {
-	m, err := wire.ParseMessage(frame)
+func (c *conn) handle(ctx context.Context, f frame) {
+	m, err := wire.ParseMessage(f.data)
 	if err != nil {
 		c.server.log.Debug("frame dropped", "pid", c.caller.PID, "err", err)
+		f.done()
 		return
 	}
 	if !strings.HasPrefix(m.Topic, wire.RequestPrefix) || wire.PayloadType(m.Payload) != wire.TypeRawJSON {
-		c.server.log.Debug("message ignored: nothing listens to it", "pid", c.caller.PID, "topic", m.Topic)
+		c.ingress(ctx, m)
+		f.done()
 		return
 	}
 	topic := wire.ResponseTopic(m.Topic)
 	select {
 	case c.slots <- struct{}{}:
 	default:
+		f.done()
 		c.answer(ctx, topic, wire.ErrorResponse(fault.New(fault.Limit,
 			"%d requests of this connection are under way: wait for one of them", cap(c.slots))))
 		return
 	}
 	c.ops.Go(func() {
-		defer func() { <-c.slots }()
+		defer func() { f.done(); <-c.slots }()
 		c.perform(ctx, topic, m.Payload)
 	})
 }

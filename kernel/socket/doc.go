@@ -5,18 +5,21 @@
 //
 // The directory is 0700, the socket 0600. The peer's uid must be the kernel's
 // own (SO_PEERCRED), else the connection is dropped without a word. The first
-// frame must be a wire.Hello with the right protocol version and the token of
-// sessions/system.token, compared in constant time; a frame that is no Hello is
-// dropped without a word too, since it may come from a probe. Handshakes run
-// beside the accept loop, each under its own deadline, and at most MaxPending
-// of them at a time: a silent client holds up nobody.
+// frame must be a wire.Hello with the right protocol version and a token: that
+// of sessions/system.token, compared in constant time, whose holder is the owner
+// and may do everything, or one that was minted for a user, who may do what that
+// user was granted. A Hello may narrow the connection to one session. A frame
+// that is no Hello is dropped without a word too, since it may come from a
+// probe. Handshakes run beside the accept loop, each under its own deadline, and
+// at most MaxPending of them at a time: a silent client holds up nobody.
 //
 // # Requests
 //
 // Each frame after that is one wire.Message. What has no topic or no payload,
-// or is no JSON, is logged and dropped; so are topics that nothing here listens
-// to. None of that ends the connection. A frame over 10 MiB, or one that stops
-// arriving halfway, does: the stream is out of step.
+// or is no JSON, is logged and dropped. None of that ends the connection. A
+// frame over 10 MiB, or one that stops arriving halfway, does: the stream is out
+// of step. Frames over 16 KiB share MaxReceive bytes over all clients and wait
+// for room before they are read.
 //
 // A raw_json payload on astrid.v1.request.ID runs one operation and is answered
 // on astrid.v1.response.ID, always, exactly once, whether it succeeded, failed,
@@ -24,6 +27,17 @@
 // most MaxInflight of them; answers come in the order in which they end, so a
 // client tells them apart by ID. When a client goes away its operations are
 // cancelled.
+//
+// # Messages
+//
+// What clients of 0.2 may publish (ingress.go) goes to the bus with the
+// connection's own id as its source, on behalf of its user; an answer to a
+// request for approval is the operation of that name. All other topics are
+// dropped. Each client is sent the topics of egress.go as far as it may see the
+// messages (Visible): its own, those about sessions that it may read, and those
+// on behalf of nobody. A client that does not keep up gets neighbouring pieces
+// of a stream of text joined; what it loses all the same it is told on
+// astrid.v1.event_bus.lagged.
 //
 // # Streams
 //

@@ -3,6 +3,7 @@ package socket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -11,6 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/sys/unix"
+
+	"astrid/kernel/bus"
 	"astrid/kernel/fault"
 	"astrid/kernel/op"
 )
@@ -20,13 +25,25 @@ type Config struct {
 	Listener *net.UnixListener // closed by Close
 	Token    Token
 	Table    *op.Table
+	Bus      *bus.Bus // nil: clients get answers only
 	Log      *slog.Logger
+
+	Owner string // id of the user that the holder of Token is
+	// User finds the user whom a token that is not Token belongs to, and the only
+	// session that it is good for, if any. nil: there are no such tokens.
+	User func(token [32]byte) (user, session string, err error)
+	// Opened and Closed are told of each client past its handshake, Refused of
+	// each peer that did not get there; they must not block for long. Any may be nil.
+	Opened  func(Client)
+	Closed  func(Client)
+	Refused func(uid, pid uint32, err error)
 
 	HandshakeTimeout time.Duration // 5 s, for each direction
 	BodyTimeout      time.Duration // 5 s, plus 1 ms a KiB: from the first byte of a frame to its last
 	WriteTimeout     time.Duration // 10 s, plus 1 ms a KiB
-	MaxPending       int           // 64 handshakes at a time
-	MaxClients       int           // 128 past their handshake
+	MaxPending       int           // 1024 handshakes at a time
+	MaxClients       int           // 2048 past their handshake
+	MaxReceive       int64         // 64 MiB of large frames that are being read or worked on, over all clients
 	MaxInflight      int           // 64 operations of one client
 	QueueFrames      int           // 64 frames that wait for one client
 }
@@ -35,12 +52,22 @@ func (c Config) withDefaults() Config {
 	fill(&c.HandshakeTimeout, 5*time.Second)
 	fill(&c.BodyTimeout, 5*time.Second)
 	fill(&c.WriteTimeout, 10*time.Second)
-	fill(&c.MaxPending, 64)
-	fill(&c.MaxClients, 128)
+	fill(&c.MaxPending, 1024)
+	fill(&c.MaxClients, 2048)
+	fill(&c.MaxReceive, 64<<20)
 	fill(&c.MaxInflight, 64)
 	fill(&c.QueueFrames, 64)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Opened == nil {
+		c.Opened = func(Client) {}
+	}
+	if c.Closed == nil {
+		c.Closed = func(Client) {}
+	}
+	if c.Refused == nil {
+		c.Refused = func(uint32, uint32, error) {}
 	}
 	return c
 }
@@ -52,10 +79,18 @@ func fill[T comparable](field *T, value T) {
 	}
 }
 
+// Client is a connection past its handshake.
+type Client struct {
+	ID     string // UUID, the source of what it publishes
+	Caller op.Caller
+	Name   string // what the client calls itself
+}
+
 // Server accepts clients of one socket.
 type Server struct {
 	config Config
 	log    *slog.Logger
+	room   *semaphore.Weighted // of MaxReceive bytes
 
 	refused, slow atomic.Uint64
 
@@ -70,7 +105,7 @@ type Server struct {
 // New makes a Server that does nothing yet.
 func New(c Config) *Server {
 	c = c.withDefaults()
-	return &Server{config: c, log: c.Log, pending: map[*net.UnixConn]struct{}{}, clients: map[*conn]struct{}{}}
+	return &Server{config: c, log: c.Log, room: semaphore.NewWeighted(c.MaxReceive), pending: map[*net.UnixConn]struct{}{}, clients: map[*conn]struct{}{}}
 }
 
 // Start begins to accept. ctx bounds the operations of all clients; Close must
@@ -124,37 +159,46 @@ func (s *Server) admit(ctx context.Context, c *net.UnixConn) {
 // serve is the life of one connection.
 func (s *Server) serve(ctx context.Context, c *net.UnixConn) {
 	defer c.Close()
-	caller, err := s.introduce(c)
+	cred, err := peer(c)
 	if err != nil {
-		s.dismiss(c, err)
+		s.dismiss(c, &unix.Ucred{}, err)
 		return
 	}
-	client := newConn(s, c, caller)
+	about, err := s.introduce(c, cred)
+	if err != nil {
+		s.dismiss(c, cred, err)
+		return
+	}
+	client := newConn(s, c, about)
 	if !s.enter(client) {
+		_ = s.welcome(c, fmt.Sprintf("the kernel has %d clients already and takes no more", s.config.MaxClients))
 		return
 	}
 	defer s.leave(client)
-	client.run(op.WithCaller(ctx, caller))
+	client.listen() // before the client is told that it is in
+	defer client.deafen()
+	if err := s.welcome(c, ""); err != nil {
+		return
+	}
+	s.log.Debug("client connected", "client_version", about.Name)
+	s.config.Opened(about)
+	defer s.config.Closed(about)
+	client.run(op.WithCaller(ctx, about.Caller))
 }
 
 // introduce finds out who the peer is.
-func (s *Server) introduce(c *net.UnixConn) (op.Caller, error) {
-	cred, err := peer(c)
-	if err != nil {
-		return op.Caller{}, err
-	}
+func (s *Server) introduce(c *net.UnixConn, cred *unix.Ucred) (Client, error) {
 	if int(cred.Uid) != os.Geteuid() {
-		return op.Caller{}, fault.New(fault.Denied, "peer UID %d does not match daemon UID %d", cred.Uid, os.Geteuid())
+		return Client{}, fault.New(fault.Denied, "peer UID %d does not match daemon UID %d", cred.Uid, os.Geteuid())
 	}
-	if err := s.handshake(c); err != nil {
-		return op.Caller{}, err
-	}
-	return op.Caller{Principal: op.Owner, Door: op.DoorSocket, UID: cred.Uid, PID: uint32(cred.Pid)}, nil
+	about, err := s.handshake(c)
+	about.Caller.Door, about.Caller.UID, about.Caller.PID = op.DoorSocket, cred.Uid, uint32(cred.Pid)
+	return about, err
 }
 
 // dismiss forgets a connection that did not get in. One that ended before it
 // said anything was a probe.
-func (s *Server) dismiss(c *net.UnixConn, err error) {
+func (s *Server) dismiss(c *net.UnixConn, cred *unix.Ucred, err error) {
 	s.mu.Lock()
 	delete(s.pending, c)
 	s.mu.Unlock()
@@ -163,7 +207,8 @@ func (s *Server) dismiss(c *net.UnixConn, err error) {
 		return
 	}
 	s.refused.Add(1)
-	s.log.Warn("client refused", "err", err)
+	s.log.Warn("client refused", "pid", cred.Pid, "err", err)
+	s.config.Refused(cred.Uid, uint32(cred.Pid), err)
 }
 
 // enter counts a client in; false when the server is closing or full.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,8 +16,10 @@ import (
 
 	"go.uber.org/goleak"
 
+	"astrid/kernel/bus"
 	"astrid/kernel/fault"
 	"astrid/kernel/home"
+	"astrid/kernel/op"
 	"astrid/kernel/op/optest"
 	"astrid/kernel/socket"
 	"astrid/kernel/wire"
@@ -49,7 +52,35 @@ type fixture struct {
 	home   home.Home
 	token  string
 	server *socket.Server
+	bus    *bus.Bus
+	heard  *bus.Subscription // what clients published; nil before listen
 	log    *safeBuffer
+}
+
+// The user alice connects with aliceToken; she may read the session x, publish
+// about it, and answer its requests for approval.
+const (
+	alice      = "a11ce000-0000-4000-8000-000000000000"
+	aliceToken = "4242424242424242424242424242424242424242424242424242424242424242"
+)
+
+type rights struct{}
+
+func (rights) Allowed(user string, need op.Capability, session string) (func() error, error) {
+	switch need {
+	case op.SessionRead, op.BusPublish, op.CapabilityApprove:
+		if user == alice && session == "x" {
+			return nil, nil
+		}
+	}
+	return nil, errors.New("not granted")
+}
+
+func userOf(token [32]byte) (user, session string, err error) {
+	if token == [32]byte(bytes.Repeat([]byte{0x42}, 32)) {
+		return alice, "", nil
+	}
+	return "", "", fault.New(fault.NotFound, "no such token")
 }
 
 type safeBuffer struct {
@@ -103,7 +134,10 @@ func startWith(t *testing.T, s *optest.Sessions, c socket.Config) *fixture {
 	}
 	f.token = string(shown)
 	c.Listener, c.Token = l, token
-	c.Table, _ = optest.New(s)
+	services, _ := optest.Of(s)
+	c.Table = op.New(op.Config{Services: services, Rights: rights{}})
+	f.bus = bus.New(bus.Config{})
+	c.Bus, c.User, c.Owner = f.bus, userOf, "r00t"
 	c.Log = slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	f.server = socket.New(c)
 	f.server.Start(context.Background())
@@ -133,7 +167,12 @@ func (f *fixture) dial(t *testing.T) *net.UnixConn {
 
 func (f *fixture) hello(t *testing.T, c *net.UnixConn) {
 	t.Helper()
-	send(t, c, []byte(`{"token":"`+f.token+`","protocol_version":1,"client_version":"test"}`))
+	f.helloAs(t, c, f.token, "")
+}
+
+func (f *fixture) helloAs(t *testing.T, c *net.UnixConn, token, session string) {
+	t.Helper()
+	send(t, c, []byte(`{"token":"`+token+`","protocol_version":1,"client_version":"test","session":"`+session+`"}`))
 	frame, err := wire.ReadFrame(c, wire.MaxHandshake)
 	if err != nil || !strings.Contains(string(frame), `"status":"ok"`) {
 		t.Fatalf("handshake: %s, %v", frame, err)
@@ -371,9 +410,9 @@ func TestHandshakesAreBounded(t *testing.T) {
 		time.Sleep(time.Millisecond) // until the first is no longer pending
 	}
 	third := f.dial(t)
-	f.hello(t, third)
-	if _, err := wire.ReadFrame(third, 10); !closed(err) {
-		t.Errorf("one client too many: %v", err)
+	send(t, third, []byte(`{"token":"`+f.token+`","protocol_version":1,"client_version":"test"}`))
+	if frame, err := wire.ReadFrame(third, wire.MaxHandshake); err != nil || !strings.Contains(string(frame), "takes no more") {
+		t.Errorf("one client too many is told %s, %v", frame, err)
 	}
 }
 
@@ -389,7 +428,7 @@ func TestMethodsAgreeWithTheTable(t *testing.T) {
 		if e.Method == "rm" || e.Method == "down" {
 			continue // of the session that the others need; see requests.txt
 		}
-		send(t, c, request(e.Method, e.Method, `{"session":"x","dir":"/x","source":"","request_id":""}`))
+		send(t, c, request(e.Method, e.Method, `{"session":"x","dir":"/x","source":"","request_id":"1"}`))
 		id, r := answer(t, c)
 		for r.Status == wire.StatusChunk {
 			id, r = answer(t, c)
@@ -423,4 +462,25 @@ func TestHammer(t *testing.T) {
 	}
 	wg.Wait()
 	f.checkServed(t)
+}
+
+// Large frames of all clients share one budget: who finds no room is cut, and
+// small frames pass.
+func TestReceivingIsBoundedOverAllClients(t *testing.T) {
+	f := startWith(t, &optest.Sessions{}, socket.Config{MaxReceive: 100 << 10, BodyTimeout: 200 * time.Millisecond})
+	holder := f.client(t)
+	if _, err := holder.Write([]byte{0, 1, 0x40, 0}); err != nil { // 80 KiB that do not come
+		t.Fatal(err)
+	}
+	second := f.client(t)
+	send(t, second, request("big", "version", `{"x":"`+strings.Repeat("x", 60<<10)+`"}`))
+	f.checkServed(t)
+	if _, err := wire.ReadFrame(holder, 10); !closed(err) {
+		t.Errorf("who holds the room for nothing: %v", err)
+	}
+	third := f.client(t)
+	send(t, third, request("big", "version", `{"x":"`+strings.Repeat("x", 60<<10)+`"}`))
+	if id, r := answer(t, third); id != "big" || r.Status != wire.StatusSuccess {
+		t.Errorf("after the room is free: %s %+v", id, r)
+	}
 }

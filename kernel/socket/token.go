@@ -26,10 +26,15 @@ func NewToken(h home.Home, pid int) (Token, error) {
 	return t, home.WriteFileVia(temp, h.Token(), []byte(hex.EncodeToString(t.secret[:])))
 }
 
-// matches compares in constant time; upper-case digits will do.
-func (t Token) matches(shown string) bool {
+// matches compares in constant time.
+func (t Token) matches(shown [tokenBytes]byte) bool {
+	return subtle.ConstantTimeCompare(shown[:], t.secret[:]) == 1
+}
+
+// parseToken reads 64 hex digits, of either case.
+func parseToken(shown string) (token [tokenBytes]byte, ok bool) {
 	raw, err := hex.DecodeString(shown)
-	return err == nil && subtle.ConstantTimeCompare(raw, t.secret[:]) == 1
+	return [tokenBytes]byte(append(raw, make([]byte, tokenBytes)...)[:tokenBytes]), err == nil && len(raw) == tokenBytes
 }
 
 // String hides the secret from every log and format.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"astrid/kernel/bus"
 	"astrid/kernel/op/optest"
 	"astrid/kernel/wire"
 )
@@ -22,6 +23,9 @@ import (
 // "< x" expects one (its time stamp printed as T), and
 //
 //	@hello       makes the handshake          @eof    expects the kernel to close
+//	@alice       makes it as a user           @narrow as the owner, for the session x
+//	@publish TOPIC SESSION PAYLOAD            puts a message on the bus ("-": no session)
+//	@bus TOPIC PAYLOAD                        expects the next message of clients on the bus
 //	@raw HEX     sends bytes                  @close  closes
 //	@zero        sends a frame of no bytes    @bytewise x  sends a frame byte by byte
 //
@@ -36,10 +40,25 @@ func TestTranscripts(t *testing.T) {
 			s := &optest.Sessions{PatchText: []byte("a patch\n")}
 			s.Add("x", "a b", "\xfff")
 			f := start(t, s)
+			f.listen(t)
 			f.play(t, file)
 			f.checkServed(t)
 		})
 	}
+}
+
+// listen hears what clients put on the bus.
+func (f *fixture) listen(t *testing.T) {
+	t.Helper()
+	patterns, err := bus.ParsePatterns([]string{"user.v1.*", "cli.v1.*", "astrid.v1.elicit.response.*", "registry.v1.selection.*", "session.v1.request.*", "made.up"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.heard, err = f.bus.Subscribe(bus.Options{Patterns: patterns, Filter: func(m *bus.Message) bool { return m.Source != "" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.heard.Close)
 }
 
 func (f *fixture) play(t *testing.T, file string) {
@@ -78,6 +97,21 @@ func (f *fixture) act(t *testing.T, c *net.UnixConn, word, rest string) string {
 		}
 	case "@hello":
 		f.hello(t, c)
+	case "@alice":
+		f.helloAs(t, c, aliceToken, "")
+	case "@narrow":
+		f.helloAs(t, c, f.token, "x")
+	case "@publish":
+		part := strings.SplitN(rest, " ", 3)
+		_, err := f.bus.Publish(bus.Message{Topic: bus.Topic(part[0]), Session: strings.TrimPrefix(part[1], "-"), Payload: wire.Raw(part[2])})
+		if err != nil {
+			return err.Error()
+		}
+	case "@bus":
+		m, _, err := f.heard.Next(t.Context())
+		if got := string(m.Topic) + " " + string(m.Payload); err != nil || got != rest {
+			return "\ngot  " + got + "\nwant " + rest
+		}
 	case "@zero":
 		send(t, c, nil)
 	case "@raw":

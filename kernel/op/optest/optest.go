@@ -242,7 +242,7 @@ func (s *Sessions) Recover(_ context.Context, name string) (wire.RecoverReply, e
 // Kernel implements op.Kernel and remembers what it was told.
 type Kernel struct {
 	Stop     chan string // receives the reason of each Shutdown that fits
-	Sessions *Sessions
+	Sessions op.Sessions
 }
 
 var _ op.Kernel = (*Kernel)(nil)
@@ -266,8 +266,18 @@ func (k *Kernel) Shutdown(reason string) {
 	}
 }
 
-// New makes a table over s and a Kernel.
+// New makes a table over s and a Kernel. Users have no rights in it.
 func New(s *Sessions) (*op.Table, *Kernel) {
+	services, k := Of(s)
+	return op.New(op.Config{Services: services}), k
+}
+
+// Of are the services that New makes its table of.
+func Of(s op.Sessions) (op.Services, *Kernel) {
 	k := &Kernel{Stop: make(chan string, 1), Sessions: s}
-	return op.New(op.Config{Sessions: s, Kernel: k}), k
+	rest := &Services{}
+	return op.Services{
+		Sessions: s, Kernel: k, Identity: Identity{rest}, Caps: Capabilities{rest}, Approvals: Approvals{rest},
+		Audit: Audit{rest}, Bus: Bus{rest}, State: State{rest},
+	}, k
 }

@@ -56,6 +56,11 @@ func layerRules() []rule {
 		about:   func(p pkg) bool { return p.under("kernel") && !p.is("kernel/view") },
 		forbids: func(path string) bool { return under(path, "fs") },
 	}, {
+		rule:    "the examples import only the client and its words",
+		why:     "they show what a frontend needs",
+		about:   func(p pkg) bool { return p.under("scripts/examples") },
+		forbids: except(ours, "kernel/client", "kernel/wire", "kernel/fault", "kernel/home"),
+	}, {
 		rule:    "of kernel, ctl imports only the operation table and the words of its requests",
 		why:     "control files are a door to the table and get no other way in",
 		about:   func(p pkg) bool { return p.under("ctl") },
@@ -66,14 +71,14 @@ func layerRules() []rule {
 		about:   func(p pkg) bool { return p.is("kernel/op") },
 		forbids: except(ours, "kernel/fault", "kernel/wire", "kernel/home"),
 	}, {
-		rule:    "only cmd imports kernel/client outside of tests",
+		rule:    "only cmd and the examples import kernel/client outside of tests",
 		why:     "a server that is its own client waits for itself sooner or later",
-		about:   func(p pkg) bool { return !p.under("cmd") },
+		about:   func(p pkg) bool { return !p.under("cmd", "scripts/examples") },
 		forbids: func(path string) bool { return path == module+"/kernel/client" },
 	}, {
-		rule:    "nothing imports cmd or scripts, and scripts import nothing of this module",
+		rule:    "scripts import nothing of this module, but for the examples of the client",
 		why:     "measurements and checks drive the program that users have",
-		about:   func(p pkg) bool { return p.under("scripts") },
+		about:   func(p pkg) bool { return p.under("scripts") && !p.under("scripts/examples") },
 		forbids: ours,
 		tests:   true,
 	}}
@@ -96,7 +101,7 @@ func libraryRules() []rule {
 		fuse,
 		only("the command line and the terminal", "a package that is used by a server must not ask or colour anything", []string{"cmd"},
 			from("github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term")),
-		only("an HTTP client", "what leaves the machine goes through the gate of a capsule", []string{"kernel/capsule"}, from("net/http")),
+		only("an HTTP client", "what leaves the machine goes through the gate of a capsule", []string{"kernel/capsule", "scripts/examples"}, from("net/http")),
 		only("Badger", "the store is one package, so that another can take its place", []string{"kernel/store"}, from("github.com/dgraph-io/badger")),
 		only("wazero", "guests run in one package that bounds them", []string{"kernel/capsule/wasm"}, from("github.com/tetratelabs/wazero")),
 		only("the MCP library", "foreign tools are reached through one package that bounds them", []string{"kernel/capsule/mcp"}, from("github.com/modelcontextprotocol")),

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -11,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"astrid/kernel"
 	"astrid/kernel/client"
@@ -36,7 +38,7 @@ func (a *app) kernelCommand() *cobra.Command {
 			if err := view.ShedDescriptors(); err != nil {
 				return err
 			}
-			return a.serveKernel(cmd.Context(), h, nil)
+			return a.serveKernel(cmd.Context(), kernel.Config{Home: h}, nil)
 		},
 	}
 	cmd.Flags().StringVar(&at, "home", "", "Astrid's home, instead of that of the environment")
@@ -52,15 +54,23 @@ func (a *app) homeAt(dir string) (home.Home, error) {
 
 // serveKernel boots a kernel, calls ready, and serves until a signal or until
 // there is nothing left to serve.
-func (a *app) serveKernel(ctx context.Context, h home.Home, ready func(context.Context) error) error {
+func (a *app) serveKernel(ctx context.Context, c kernel.Config, ready func(context.Context) error) error {
 	ctx, stop := signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
 	// One processor is what a small machine gives; a reader of ctl may be a child
 	// of this process and must not wait for itself.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), 2))
-	k, err := kernel.New(ctx, kernel.Config{
-		Home: h, UserHome: a.userHome(), Environ: a.Environ, Build: a.Build, Log: a.log(),
-	})
+	if err := keepSecrets(); err != nil {
+		return err
+	}
+	c.UserHome, c.Environ, c.Build, c.Lookup, c.Level = a.userHome(), a.Environ, a.Build, a.Getenv, new(slog.LevelVar)
+	log, err := a.serverLog(c.Home)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	c.Log = slog.New(slog.NewTextHandler(io.MultiWriter(a.Stderr, log), &slog.HandlerOptions{Level: c.Level}))
+	k, err := kernel.New(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -82,6 +92,19 @@ func (a *app) serveKernel(ctx context.Context, h home.Home, ready func(context.C
 	return err
 }
 
+// keepSecrets keeps the keys and tokens of this process out of core files and
+// away from other processes of the same user.
+func keepSecrets() error {
+	err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	if err == nil {
+		err = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	}
+	if err != nil {
+		return fault.Wrap(fault.KindOf(err), err, "keep this process from being dumped")
+	}
+	return nil
+}
+
 func (a *app) userHome() string {
 	if dir := a.Getenv("HOME"); filepath.IsAbs(dir) {
 		return dir
@@ -93,6 +116,27 @@ func (a *app) userHome() string {
 // somebody watches.
 func (a *app) log() *slog.Logger { return slog.New(slog.NewTextHandler(a.Stderr, nil)) }
 
+// serverLog opens the kernel's log for a kernel that somebody watches. One whose
+// standard error is the log itself writes it once.
+func (a *app) serverLog(h home.Home) (io.WriteCloser, error) {
+	if err := h.Ensure(); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(h.KernelLog(), os.O_WRONLY|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fault.Wrap(fault.KindOf(err), err, "open the kernel's log")
+	}
+	log, err := f.Stat()
+	if said, saidErr := a.Stderr.Stat(); err == nil && saidErr == nil && os.SameFile(log, said) {
+		return nopCloser{io.Discard}, f.Close()
+	}
+	return f, err
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }
+
 // upForeground is up with the kernel in this process.
 func (a *app) upForeground(ctx context.Context, req wire.Up) error {
 	h, err := a.home()
@@ -103,7 +147,7 @@ func (a *app) upForeground(ctx context.Context, req wire.Up) error {
 		c.Close()
 		return fault.New(fault.Exists, "a kernel is running already, so it cannot be kept in the foreground; leave --foreground away, or end it with astrid down")
 	}
-	return a.serveKernel(ctx, h, func(ctx context.Context) error {
+	return a.serveKernel(ctx, kernel.Config{Home: h}, func(ctx context.Context) error {
 		if _, err := a.dial(ctx); err != nil {
 			return err
 		}

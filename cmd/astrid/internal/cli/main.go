@@ -119,7 +119,6 @@ func (a *app) root() *cobra.Command {
 		SilenceUsage:  true,
 
 		SuggestionsMinimumDistance: 2,
-		CompletionOptions:          cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.PersistentFlags().StringVar(&a.session, "session", "", "the session meant, by `name`")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON value instead of words")
@@ -130,6 +129,8 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.upCommand(), a.pathCommand(), a.sessionsCommand(), a.statusCommand(), a.changesCommand(), a.diffCommand(),
 		a.commitCommand(), a.discardCommand(), a.runCommand(), a.downCommand(), a.recoverCommand(), a.versionCommand(),
+		a.approveCommand(), a.askCommand(), a.eventsCommand(), a.publishCommand(), a.auditCommand(), a.identityCommand(), a.capCommand(),
+		a.kvCommand(), a.callCommand(), a.daemonCommand(),
 		a.kernelCommand(), a.viewServerCommand(),
 	)
 	return root

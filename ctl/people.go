@@ -1,0 +1,112 @@
+package ctl
+
+import (
+	"context"
+	"strings"
+
+	"astrid/fs/mem"
+	"astrid/kernel/op"
+	"astrid/kernel/wire"
+)
+
+// approvals is the directory of what waits for an answer: a file shows a request
+// and takes the answer to it.
+func (t *Tree) approvals() mem.Folder {
+	return listed(t, op.Pending, func(a wire.Approval) string { return a.ID }, func(a wire.Approval) mem.Item {
+		return mem.Lines(maxLine, t.writer("", op.Approve, t.answer(a.ID))).And(fixed(a))
+	}, nil)
+}
+
+// answer takes a line: the decision, and the reason if there is one.
+func (t *Tree) answer(id string) func(context.Context, string) ([]byte, bool, error) {
+	return func(ctx context.Context, line string) ([]byte, bool, error) {
+		decision, reason, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if decision == "" {
+			return nil, false, nil
+		}
+		params, err := wire.EncodeExact(wire.AnswerApproval{ID: id, Decision: decision, Reason: strings.TrimSpace(reason)})
+		if err != nil {
+			return nil, false, err
+		}
+		return t.perform(ctx, op.Approve, params)
+	}
+}
+
+func (t *Tree) identity() mem.Folder {
+	name := func(u wire.User) string {
+		if u.Name == "" || reserved(u.Name) {
+			return u.ID
+		}
+		return u.Name
+	}
+	return listed(t, op.Users, name, func(u wire.User) mem.Item { return fixed(u) }, map[string]mem.Item{
+		"create": t.takes(op.CreateUser, "name"),
+		"link":   t.takes(op.LinkUser, "platform", "platform_user_id", "user", "method?"),
+		"unlink": t.takes(op.UnlinkUser, "platform", "platform_user_id"),
+		"tokens": t.shows(op.Tokens, wire.None{}),
+		"revoke": t.takes(op.RevokeToken, "id"),
+	})
+}
+
+// reserved names are those of files beside the users.
+func reserved(name string) bool {
+	switch name {
+	case "create", "link", "unlink", "tokens", "revoke", ".", "..":
+		return true
+	}
+	return false
+}
+
+func (t *Tree) capabilities() mem.Folder {
+	return listed(t, op.Caps, func(c wire.Capability) string { return c.ID }, func(c wire.Capability) mem.Item { return fixed(c) }, map[string]mem.Item{
+		"grant":  t.takes(op.GrantCap, "user", "resource", "permissions…"),
+		"revoke": t.takes(op.RevokeCap, "id"),
+	})
+}
+
+func (t *Tree) allowances() mem.Folder {
+	return listed(t, op.Allowances, func(a wire.Allowance) string { return a.ID }, func(a wire.Allowance) mem.Item { return fixed(a) }, map[string]mem.Item{
+		"revoke": t.takes(op.RevokeAllowance, "id"),
+	})
+}
+
+// auditLog shows the last records, one JSON object a line.
+func (t *Tree) auditLog(ctx context.Context) ([]byte, error) {
+	page, err := op.Run[wire.ReadAudit, wire.AuditPage](ctx, t.config.Table, op.AuditRead, wire.ReadAudit{Last: maxAudit}, nil)
+	var out []byte
+	for _, r := range page.Records {
+		data, err := wire.Encode(r)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(out, data...), '\n')
+	}
+	return out, err
+}
+
+// maxAudit is how many records audit/log shows.
+const maxAudit = 1000
+
+// call is the door to what has no file of its own: one JSON object a line,
+// {"method":…,"params":…}. Read back, it shows the last reply.
+func (t *Tree) call(ctx context.Context, line string) ([]byte, bool, error) {
+	if line = strings.TrimSpace(line); line == "" {
+		return nil, false, nil
+	}
+	var req wire.Request
+	if err := wire.Decode([]byte(line), &req); err != nil {
+		return nil, false, err
+	}
+	if req.Params == nil {
+		req.Params = wire.Raw("{}")
+	}
+	if err := t.strictly(req.Method, req.Params); err != nil {
+		return nil, false, err
+	}
+	reply, written, err := t.do(ctx, req.Method, req.Params)
+	if written != nil || err != nil {
+		return written, true, err
+	}
+	data, err := wire.Encode(reply)
+	return append(data, '\n'), true, err
+}

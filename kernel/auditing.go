@@ -1,0 +1,232 @@
+package kernel
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"io"
+	"strconv"
+
+	"astrid/kernel/approve"
+	"astrid/kernel/audit"
+	"astrid/kernel/fault"
+	"astrid/kernel/op"
+	"astrid/kernel/socket"
+	"astrid/kernel/store"
+	"astrid/kernel/wire"
+)
+
+// record puts an operation into the audit log before its caller is answered.
+func (k *Kernel) record(ctx context.Context, r op.Record) error {
+	rec := audit.Record{
+		Session: r.Session, Principal: r.Caller.User, Door: string(r.Caller.Door), PID: r.Caller.PID, Time: r.Began,
+		Action: action(r), Authorization: authorization(r), Outcome: audit.Of(r.Err),
+	}
+	if fault.Is(r.Err, fault.Denied) {
+		k.lifecycle("authorization_denied", r.Session, map[string]any{"resource": r.Session, "action": r.Method, "reason": r.Err.Error()})
+		if !r.Audited {
+			k.Audit.Note(rec)
+			return nil
+		}
+	}
+	if err := k.Audit.Append(ctx, rec); err != nil {
+		return err
+	}
+	k.happened(r)
+	return nil
+}
+
+// action is what was done, in the words of the log.
+func action(r op.Record) audit.Action {
+	if fault.Is(r.Err, fault.Denied) {
+		return audit.Action{Type: audit.Denial, Fields: audit.Fields{"what": r.Method, "resource": r.Session, "reason": r.Err.Error()}}
+	}
+	switch reply := r.Reply.(type) {
+	case wire.CommitReply:
+		if r.Err == nil && reply.Number > 0 {
+			return commitOf(r.Session, reply.Number, reply.Digest)
+		}
+	case wire.Capability:
+		if r.Err == nil {
+			return audit.Action{Type: audit.CapabilityCreated, Fields: audit.Fields{"token_id": reply.ID, "resource": reply.Resource, "scope": reply.Scope}}
+		}
+	}
+	return audit.Action{Type: audit.Op, Fields: audit.Fields{"method": r.Method, "session": r.Session, "params_digest": hex.EncodeToString(r.Params[:])}}
+}
+
+func commitOf(session string, number uint64, digest string) audit.Action {
+	return audit.Action{Type: audit.Commit, Fields: audit.Fields{"session": session, "number": strconv.FormatUint(number, 10), "digest": digest}}
+}
+
+func authorization(r op.Record) audit.Authorization {
+	switch {
+	case fault.Is(r.Err, fault.Denied):
+		return audit.Authorization{Type: audit.Denied, Fields: audit.Fields{"reason": r.Need.String()}}
+	case r.Caller.Principal == op.Owner:
+		return audit.Authorization{Type: audit.System, Fields: audit.Fields{"reason": "owner"}}
+	}
+	return audit.Authorization{Type: audit.User, Fields: audit.Fields{"user_id": r.Caller.User}}
+}
+
+// happened publishes what an audited operation did, and remembers how far the
+// commits of a session are recorded.
+func (k *Kernel) happened(r op.Record) {
+	if r.Err != nil && !fault.Is(r.Err, fault.HeldBack) {
+		return
+	}
+	switch reply := r.Reply.(type) {
+	case wire.CommitReply:
+		if reply.Number > 0 {
+			k.noteCommit(r.Session, reply.Number)
+		}
+	case wire.Session:
+		k.lifecycle("session_created", reply.Name, map[string]any{"session_id": reply.Name})
+	case wire.Capability:
+		k.lifecycle("capability_granted", reply.Session, map[string]any{"capability_id": reply.ID, "resource": reply.Resource, "action": r.Method})
+	}
+	switch r.Method {
+	case op.Down:
+		k.Allowances.ClearSession(r.Session)
+		k.Caps.EndSession(r.Session)
+		k.lifecycle("session_ended", r.Session, map[string]any{"session_id": r.Session})
+	case op.RevokeCap:
+		k.lifecycle("capability_revoked", "", map[string]any{"capability_id": ""})
+	}
+}
+
+// committed is where the kernel keeps, by session, the number of the last commit
+// that is in the audit log.
+const committed store.Namespace = "system:commits"
+
+func (k *Kernel) noteCommit(session string, number uint64) {
+	if err := k.commits.Set(session, strconv.AppendUint(nil, number, 10)); err != nil {
+		k.config.Log.Warn("the number of a recorded commit was not kept: it may be recorded twice", "session", session, "err", err)
+	}
+}
+
+// catchUp records the commits of a session that were finished while no kernel
+// was there to do so.
+func (k *Kernel) catchUp(ctx context.Context, session string, last uint64) error {
+	var known uint64
+	data, err := k.commits.Get(session)
+	if err == nil {
+		known, err = strconv.ParseUint(string(data), 10, 64)
+	} else if fault.Is(err, fault.NotFound) {
+		err = nil
+	}
+	for n := known + 1; n <= last && err == nil; n++ {
+		err = k.Audit.Append(ctx, audit.Record{
+			Session: session, Action: commitOf(session, n, ""), Outcome: audit.Outcome{Success: true, Text: "found after the kernel was away"},
+			Authorization: audit.Authorization{Type: audit.System, Fields: audit.Fields{"reason": "takeover"}},
+		})
+	}
+	if err == nil && last > known {
+		k.noteCommit(session, last)
+	}
+	return err
+}
+
+// recordApproval puts a request for approval, or the answer to it, into the log.
+func (k *Kernel) recordApproval(ctx context.Context, r approve.Request, a *approve.Answer) error {
+	rec := audit.Record{
+		Session: r.Session, Principal: r.Principal, Door: string(op.CallerOf(ctx).Door), PID: op.CallerOf(ctx).PID,
+		Action:        audit.Action{Type: audit.ApprovalRequested, Fields: audit.Fields{"action_type": r.Action, "resource": r.Resource, "risk_level": r.Risk}},
+		Authorization: audit.Authorization{Type: audit.NotRequired}, Outcome: audit.Outcome{Success: true, Text: r.ID},
+	}
+	if a == nil {
+		return k.Audit.Append(ctx, rec)
+	}
+	rec.Action = audit.Action{Type: audit.ApprovalDenied, Fields: audit.Fields{"action": r.Action, "reason": a.Reason}}
+	if a.Approved {
+		rec.Action = audit.Action{Type: audit.ApprovalGranted, Fields: audit.Fields{"action": r.Action, "resource": r.Resource, "scope": scope(a.Decision)}}
+	}
+	switch {
+	case a.Decision == approve.Allowance:
+		rec.Authorization = audit.Authorization{Type: audit.Allowance}
+	case a.By != "":
+		rec.Authorization = audit.Authorization{Type: audit.UserApproval, Fields: audit.Fields{"user_id": a.By, "approval_entry_id": r.ID}}
+	}
+	return k.Audit.Append(context.WithoutCancel(ctx), rec)
+}
+
+func scope(decision string) string {
+	switch decision {
+	case approve.Session:
+		return "session"
+	case approve.Always:
+		return "always"
+	}
+	return "once"
+}
+
+// Connections are noted: a flood of them must not hold up anybody.
+
+func (k *Kernel) noteOpened(c socket.Client) {
+	k.Audit.Note(audit.Record{
+		Session: c.Caller.Session, Principal: c.Caller.User, Door: string(c.Caller.Door), PID: c.Caller.PID,
+		Action:        audit.Action{Type: audit.ConnectionOpened, Fields: audit.Fields{"connection": c.ID, "uid": strconv.Itoa(int(c.Caller.UID))}},
+		Authorization: audit.Authorization{Type: audit.User, Fields: audit.Fields{"user_id": c.Caller.User}}, Outcome: audit.Outcome{Success: true},
+	})
+}
+
+func (k *Kernel) noteClosed(c socket.Client) {
+	k.Audit.Note(audit.Record{
+		Session: c.Caller.Session, Principal: c.Caller.User, Door: string(c.Caller.Door), PID: c.Caller.PID,
+		Action:        audit.Action{Type: audit.ConnectionClosed, Fields: audit.Fields{"connection": c.ID}},
+		Authorization: audit.Authorization{Type: audit.NotRequired}, Outcome: audit.Outcome{Success: true},
+	})
+}
+
+func (k *Kernel) noteRefused(uid, pid uint32, err error) {
+	k.Audit.Note(audit.Record{
+		Door: string(op.DoorSocket), PID: pid,
+		Action:        audit.Action{Type: audit.ConnectionRefused, Fields: audit.Fields{"uid": strconv.Itoa(int(uid)), "reason": err.Error()}},
+		Authorization: audit.Authorization{Type: audit.Denied}, Outcome: audit.Of(err),
+	})
+}
+
+// auditLog is the audit log as the operation table sees it.
+type auditLog struct{ *audit.Log }
+
+var _ op.Audit = auditLog{}
+
+// Read implements op.Audit.
+func (l auditLog) Read(ctx context.Context, req wire.ReadAudit) (wire.AuditPage, error) {
+	head := l.Head().Seq
+	if req.Last > 0 {
+		req.Since = head - min(head, uint64(req.Last))
+	}
+	entries, err := l.Log.Read(ctx, req.Since, req.Max, audit.Filter{})
+	page := wire.AuditPage{Head: head, Records: make([]wire.AuditRecord, len(entries))}
+	for i, e := range entries {
+		data, err := wire.Encode(e)
+		if err != nil {
+			return page, err
+		}
+		if err := wire.Decode(data, &page.Records[i]); err != nil {
+			return page, err
+		}
+	}
+	return page, err
+}
+
+// Verify implements op.Audit.
+func (l auditLog) Verify(ctx context.Context, req wire.VerifyAudit) (wire.AuditReport, error) {
+	r, err := l.Log.Verify(ctx, req.From)
+	if err != nil {
+		return wire.AuditReport{}, err
+	}
+	head := l.Head()
+	report := wire.AuditReport{
+		Records: uint64(r.Records), Head: head.Seq, Hash: hex.EncodeToString(head.Hash[:]), Key: base64.StdEncoding.EncodeToString(l.Key()),
+	}
+	if r.Bad != nil {
+		report.Bad, report.Why = r.Bad.Seq, string(r.Bad.Reason)
+	}
+	return report, nil
+}
+
+// Export implements op.Audit.
+func (l auditLog) Export(ctx context.Context, _ wire.None, w io.Writer) error {
+	return l.Log.Export(ctx, w)
+}

@@ -1,0 +1,54 @@
+package kernel
+
+import (
+	"astrid/kernel/cap"
+	"astrid/kernel/identity"
+	"astrid/kernel/op"
+	"astrid/kernel/wire"
+)
+
+// rights are what users were granted: capability tokens for the permission
+// invoke on astrid://SESSION/CAPABILITY, "-" being the session of what belongs
+// to none.
+type rights struct {
+	caps  *cap.Store
+	users *identity.Store
+}
+
+var _ op.Rights = rights{}
+
+// Allowed implements op.Rights.
+func (r rights) Allowed(user string, need op.Capability, session string) (spend func() error, err error) {
+	u, err := r.users.Find(user)
+	if err != nil {
+		return nil, err
+	}
+	token, err := r.caps.Check(capUser(u), cap.Invoke, resource(session, need))
+	if err != nil {
+		return nil, err
+	}
+	if token.SingleUse {
+		return func() error { return r.caps.Use(token.ID) }, nil
+	}
+	return nil, nil
+}
+
+func resource(session string, need op.Capability) string {
+	if session == "" {
+		session = "-"
+	}
+	return "astrid://" + session + "/" + need.String()
+}
+
+// capUser is how tokens name a user: by the first bytes of the public key, or,
+// of a user without one, of the id.
+func capUser(u wire.User) cap.UserID {
+	if len(u.PublicKey) >= 8 {
+		return cap.UserID(u.PublicKey[:8])
+	}
+	id, err := wire.UUIDBytes(u.ID)
+	if err != nil {
+		return cap.UserID{}
+	}
+	return cap.UserID(id[:8])
+}

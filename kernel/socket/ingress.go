@@ -1,0 +1,78 @@
+package socket
+
+import (
+	"context"
+	"strings"
+
+	"astrid/kernel/bus"
+	"astrid/kernel/fault"
+	"astrid/kernel/op"
+	"astrid/kernel/wire"
+)
+
+// approvalResponse begins the topic of an answer to a request for approval,
+// which is an operation and not a message.
+const approvalResponse = "astrid.v1.approval.response."
+
+// admitted tells whether clients may publish on a topic: the list of section 3.5
+// of the 0.2 protocol.
+func admitted(topic string) bool {
+	if topic == "user.v1.prompt" || topic == "cli.v1.command.execute" {
+		return true
+	}
+	for _, prefix := range []string{"astrid.v1.elicit.response.", "registry.v1.selection.", "session.v1.request."} {
+		if strings.HasPrefix(topic, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// ingress takes a message that is no request. It is not answered, whatever
+// becomes of it: clients of 0.2 expect none.
+func (c *conn) ingress(ctx context.Context, m wire.Message) {
+	var err error
+	switch id, approval := strings.CutPrefix(m.Topic, approvalResponse); {
+	case approval:
+		err = c.approve(ctx, id, m.Payload)
+	case admitted(m.Topic) && c.server.config.Bus != nil:
+		err = c.publish(m)
+	default:
+		c.server.log.Debug("message ignored: nothing listens to it", "pid", c.caller.PID, "topic", m.Topic)
+	}
+	if err != nil {
+		c.server.log.Info("message refused", "pid", c.caller.PID, "topic", m.Topic, "err", err)
+	}
+}
+
+// publish puts a client's message on the bus. What it claims of its source and
+// time is not believed.
+func (c *conn) publish(m wire.Message) error {
+	if err := c.server.config.Table.Permit(c.caller, op.BusPublish, c.caller.Session); err != nil {
+		return err
+	}
+	payload, err := wire.ParsePayload(m.Payload)
+	if err != nil {
+		return err
+	}
+	_, err = c.server.config.Bus.Publish(bus.Message{
+		Topic: bus.Topic(m.Topic), Payload: payload, Source: c.about.ID, Session: c.caller.Session, Principal: c.caller.User,
+	})
+	return err
+}
+
+// approve answers a request for approval in the way of 0.2.
+func (c *conn) approve(ctx context.Context, id string, payload wire.Raw) error {
+	var answer wire.AnswerApproval
+	if wire.PayloadType(payload) != wire.TypeApprovalResponse {
+		return fault.New(fault.Usage, "an answer to a request for approval is a payload of the type %s", wire.TypeApprovalResponse)
+	}
+	if err := wire.Decode(payload, &answer); err != nil {
+		return err
+	}
+	if answer.ID != id {
+		return fault.New(fault.Usage, "an answer to %.64q came on the topic of %.64q", answer.ID, id)
+	}
+	_, err := op.Run[wire.AnswerApproval, wire.AskReply](ctx, c.server.config.Table, op.Approve, answer, nil)
+	return err
+}
