@@ -21,7 +21,7 @@ TIMEOUT ?= 40m
 SCRIPTS := .ci/run scripts/demo scripts/setup scripts/bench/run \
            scripts/conformance/run $(wildcard scripts/conformance/stories/*.sh)
 
-.PHONY: all build test race soak bench conformance demo check vet fmt clean install setup
+.PHONY: all build test race soak fuzz bench conformance demo check vet fmt clean install setup
 
 all: build
 
@@ -50,6 +50,16 @@ soak: setup
 	ASTRID_MODEL_OPS=$${ASTRID_MODEL_OPS:-100000} \
 		$(GO) test -race -count=1 -timeout 10h -p $(P) -run 'Model' -v ./overlay/overlaytest
 
+# fuzz runs every fuzz target for FUZZTIME, one after the other; what it finds is
+# kept as a test. An hour of each, in parts, is what a release should have had.
+FUZZTIME ?= 60s
+fuzz:
+	@set -e; for file in $$(grep -rl --include='*_test.go' '^func Fuzz' $(sort $(wildcard cmd ctl fs kernel overlay))); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			echo "fuzz $$target in $$(dirname "$$file")"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" | tail -2; \
+		done; done
+
 bench: build setup
 	scripts/bench/run $(ARGS)
 
@@ -69,6 +79,12 @@ check: fmt vet
 
 install: build
 	install -D -m 0755 bin/astrid '$(DESTDIR)$(PREFIX)/bin/astrid'
+	install -d '$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' \
+		'$(DESTDIR)$(PREFIX)/share/zsh/site-functions' '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d'
+	bin/astrid man '$(DESTDIR)$(PREFIX)/share/man/man1'
+	bin/astrid completion bash >'$(DESTDIR)$(PREFIX)/share/bash-completion/completions/astrid'
+	bin/astrid completion zsh >'$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_astrid'
+	bin/astrid completion fish >'$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/astrid.fish'
 
 clean:
 	rm -rf bin

@@ -13,7 +13,7 @@
 //	ctl/ask                ACTION RESOURCE [REASON [RISK]]; the write returns with the answer
 //	ctl/approvals/ID       a request that waits; a line answers it: approve, approve_session, approve_always, deny
 //	ctl/allowances/ID      what was allowed for longer;  revoke: ID
-//	ctl/capabilities/ID    tokens;  grant: USER RESOURCE PERMISSION…   revoke: ID
+//	ctl/capabilities/ID    tokens;  grant: USER RESOURCE PERMISSION…   revoke: ID   add: TOKEN
 //	ctl/identity/NAME      users;   create: NAME   link: PLATFORM ACCOUNT USER [METHOD]   unlink: PLATFORM ACCOUNT
 //	                       tokens: those that users connect with   revoke: ID
 //	ctl/audit/log          the last records   ctl/audit/verify   verifies all of it

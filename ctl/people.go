@@ -61,6 +61,7 @@ func (t *Tree) capabilities() mem.Folder {
 	return listed(t, op.Caps, func(c wire.Capability) string { return c.ID }, func(c wire.Capability) mem.Item { return fixed(c) }, map[string]mem.Item{
 		"grant":  t.takes(op.GrantCap, "user", "resource", "permissions…"),
 		"revoke": t.takes(op.RevokeCap, "id"),
+		"add":    t.takes(op.AddCap, "token="),
 	})
 }
 

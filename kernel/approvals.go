@@ -191,7 +191,7 @@ func (m memory) Allow(r approve.Request, decision string) error {
 		a.SessionOnly = true
 	}
 	if decision != approve.Once && line == r.Resource {
-		a.Pattern.Command = escape(r.Action) + " *"
+		a.Pattern = cap.CommandPrefix(r.Action)
 	}
 	_, err := m.Add(a)
 	return err

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"io"
 	"strconv"
+	"strings"
 
 	"astrid/kernel/approve"
 	"astrid/kernel/audit"
@@ -46,6 +47,10 @@ func action(r op.Record) audit.Action {
 		if r.Err == nil && reply.Number > 0 {
 			return commitOf(r.Session, reply.Number, reply.Digest)
 		}
+	case wire.Revoked:
+		if r.Err == nil {
+			return audit.Action{Type: audit.CapabilityRevoked, Fields: audit.Fields{"token_id": strings.Join(reply.IDs, " "), "reason": r.Method}}
+		}
 	case wire.Capability:
 		if r.Err == nil {
 			return audit.Action{Type: audit.CapabilityCreated, Fields: audit.Fields{"token_id": reply.ID, "resource": reply.Resource, "scope": reply.Scope}}
@@ -81,16 +86,17 @@ func (k *Kernel) happened(r op.Record) {
 		}
 	case wire.Session:
 		k.lifecycle("session_created", reply.Name, map[string]any{"session_id": reply.Name})
+	case wire.Revoked:
+		for _, id := range reply.IDs {
+			k.lifecycle("capability_revoked", "", map[string]any{"capability_id": id})
+		}
 	case wire.Capability:
 		k.lifecycle("capability_granted", reply.Session, map[string]any{"capability_id": reply.ID, "resource": reply.Resource, "action": r.Method})
 	}
-	switch r.Method {
-	case op.Down:
+	if r.Method == op.Down {
 		k.Allowances.ClearSession(r.Session)
 		k.Caps.EndSession(r.Session)
 		k.lifecycle("session_ended", r.Session, map[string]any{"session_id": r.Session})
-	case op.RevokeCap:
-		k.lifecycle("capability_revoked", "", map[string]any{"capability_id": ""})
 	}
 }
 

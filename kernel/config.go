@@ -3,6 +3,7 @@ package kernel
 import (
 	"cmp"
 	"log/slog"
+	"net"
 	"time"
 
 	"astrid/kernel/config"
@@ -23,6 +24,9 @@ type Config struct {
 	// boot, as `astrid daemon` wants it; the name may be empty.
 	Session   string
 	Workspace string
+	// Listener is the socket, bound at Home.Socket() by somebody else, who keeps
+	// its name; nil: the boot binds it.
+	Listener *net.UnixListener
 	// Mount is where the control tree is mounted; default Home.Ctl().
 	Mount string
 

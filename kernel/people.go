@@ -186,5 +186,19 @@ func (t tokens) Revoke(_ context.Context, req wire.RevokeCapability) (wire.Revok
 		sel.User = capUser(u)
 	}
 	ids, err := t.caps.Revoke(sel)
-	return wire.Revoked{Revoked: len(ids)}, err
+	revoked := wire.Revoked{Revoked: len(ids), IDs: make([]string, len(ids))}
+	for i, id := range ids {
+		revoked.IDs[i] = string(id)
+	}
+	return revoked, err
+}
+
+// Add implements op.Capabilities.
+func (t tokens) Add(_ context.Context, req wire.AddCapability) (wire.Capability, error) {
+	token, err := t.caps.Add(req.Token)
+	if err != nil {
+		return wire.Capability{}, err
+	}
+	users, err := t.users.Users()
+	return describe(cap.Info{Token: token, State: cap.Live}, users), err
 }

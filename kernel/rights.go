@@ -23,7 +23,7 @@ func (r rights) Allowed(user string, need op.Capability, session string) (spend 
 	if err != nil {
 		return nil, err
 	}
-	token, err := r.caps.Check(capUser(u), cap.Invoke, resource(session, need))
+	token, err := r.caps.Check(capUser(u), cap.Invoke, cap.Operation(session, need.String()))
 	if err != nil {
 		return nil, err
 	}
@@ -31,13 +31,6 @@ func (r rights) Allowed(user string, need op.Capability, session string) (spend 
 		return func() error { return r.caps.Use(token.ID) }, nil
 	}
 	return nil, nil
-}
-
-func resource(session string, need op.Capability) string {
-	if session == "" {
-		session = "-"
-	}
-	return "astrid://" + session + "/" + need.String()
 }
 
 // capUser is how tokens name a user: by the first bytes of the public key, or,

@@ -90,6 +90,9 @@ func remove(paths ...string) error {
 }
 
 func (k *Kernel) bind(context.Context) (err error) {
+	if k.listener = k.config.Listener; k.listener != nil {
+		return nil
+	}
 	k.listener, err = socket.Bind(k.Home.Socket())
 	return err
 }

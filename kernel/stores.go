@@ -51,7 +51,7 @@ func (k *Kernel) loadKey(context.Context) (err error) {
 }
 
 func (k *Kernel) openCaps(context.Context) error {
-	c := cap.Config{Key: k.Key, Log: k.config.Log}
+	c := cap.Config{Key: k.Key, Pinned: k.Settings.Issuers, Log: k.config.Log}
 	for ns, space := range map[store.Namespace]**store.Space{store.CapTokens: &c.Tokens, store.CapRevoked: &c.Revoked, store.CapUsed: &c.Used} {
 		p, err := k.State.Space(ns, store.SpaceOptions{Sync: true})
 		if err != nil {

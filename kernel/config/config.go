@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/ed25519"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -26,6 +28,9 @@ type Config struct {
 	// CapsuleQuota is how many bytes a capsule may keep in the state store.
 	CapsuleQuota int64
 	Links        []Link
+	// Issuers are the public keys, beside the kernel's own, whose capability
+	// tokens are taken.
+	Issuers []ed25519.PublicKey
 }
 
 // Never is the Idle of a kernel that stays.
@@ -55,6 +60,7 @@ type file struct {
 	Security struct {
 		ApprovalTimeout   *float64 `toml:"approval_timeout_secs"`
 		RequireSignatures *bool    `toml:"require_signatures"`
+		Issuers           []string `toml:"trusted_issuers"` // base64
 		Policy            any      `toml:"policy"`
 	} `toml:"security"`
 	Audit struct {
@@ -136,6 +142,13 @@ func (f file) over(c Config) (Config, error) {
 			bad = orElse(bad, fault.New(fault.Usage, "capsules.quota_mb is %d: it may be 1 to %d", *q, 1<<20))
 		}
 		c.CapsuleQuota = *q << 20
+	}
+	for _, text := range f.Security.Issuers {
+		key, err := base64.StdEncoding.DecodeString(text)
+		if err != nil || len(key) != ed25519.PublicKeySize {
+			bad = orElse(bad, fault.New(fault.Usage, "security.trusted_issuers holds %.64q, which is no public key of %d bytes in base64", text, ed25519.PublicKeySize))
+		}
+		c.Issuers = append(slices.Clone(c.Issuers), key)
 	}
 	for _, l := range f.Identity.Links {
 		if l.Method == "" {

@@ -68,6 +68,7 @@ func TestWhatIsWrongIsRefusedWithItsLine(t *testing.T) {
 		"out of range":      {"[gateway]\nidle_shutdown_secs = -5\n", "gateway.idle_shutdown_secs"},
 		"not a number":      {"[security]\napproval_timeout_secs = nan\n", "security.approval_timeout_secs"},
 		"a word":            {"[audit]\non_broken = \"perhaps\"\n", "audit.on_broken"},
+		"no key":            {"[security]\ntrusted_issuers = [\"AAAA\"]\n", "security.trusted_issuers"},
 		"half a link":       {"[[identity.links]]\nplatform = \"x\"\n", "identity.links"},
 		"an unset variable": {"[logging]\nlevel = \"${ASTRID_NOT_SET}\"\n", "ASTRID_NOT_SET"},
 		"a quoting value":   {"[logging]\nlevel = \"${QUOTE}\"\n", "QUOTE"},

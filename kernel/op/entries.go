@@ -40,6 +40,7 @@ const (
 	Caps      = "cap"
 	GrantCap  = "cap.grant"
 	RevokeCap = "cap.revoke"
+	AddCap    = "cap.add"
 
 	Ask             = "ask"
 	Pending         = "approvals"
@@ -140,6 +141,7 @@ func capEntries(c Capabilities) []*Entry {
 		unary(Caps, CapabilityRead, plain(), "list the capability tokens", c.List),
 		unary(GrantCap, CapabilityGrant, audited(), "grant a capability to a user, or attenuate one", c.Grant),
 		unary(RevokeCap, CapabilityRevoke, audited(), "revoke capabilities", c.Revoke),
+		unary(AddCap, CapabilityGrant, audited(), "add a capability that a trusted issuer has signed", c.Add),
 	}
 }
 

@@ -50,6 +50,8 @@ type Capabilities interface {
 	// token of its own.
 	Grant(ctx context.Context, req wire.GrantCapability) (wire.Capability, error)
 	Revoke(ctx context.Context, req wire.RevokeCapability) (wire.Revoked, error)
+	// Add takes a token of a trusted issuer.
+	Add(ctx context.Context, req wire.AddCapability) (wire.Capability, error)
 }
 
 // Approvals is where people are asked, and what their answers left behind.

@@ -36,9 +36,16 @@ type RevokeCapability struct {
 	User     string `json:"user,omitempty"` // id or name
 }
 
-// Revoked counts what was revoked.
+// Revoked says what was revoked.
 type Revoked struct {
-	Revoked int `json:"revoked"`
+	Revoked int      `json:"revoked"`
+	IDs     []string `json:"ids"`
+}
+
+// AddCapability hands the kernel a token that somebody else has issued, whose
+// key must be among the configured ones.
+type AddCapability struct {
+	Token Raw `json:"token"` // the JSON of section 9.1 of the 0.2 protocol
 }
 
 // Allowance is a standing permission that an approval left behind.

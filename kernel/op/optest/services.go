@@ -134,6 +134,12 @@ func (c Capabilities) Revoke(_ context.Context, req wire.RevokeCapability) (wire
 	return wire.Revoked{Revoked: 1}, nil
 }
 
+// Add adds.
+func (c Capabilities) Add(context.Context, wire.AddCapability) (wire.Capability, error) {
+	c.hit("add")
+	return wire.Capability{ID: "e", Resource: "mcp://x:y", Permissions: []string{"read"}, User: "u", Issued: epoch()}, nil
+}
+
 // Ask is approved by root.
 func (a Approvals) Ask(_ context.Context, req wire.AskApproval) (wire.AskReply, error) {
 	a.hit("ask " + req.Action)

@@ -27,7 +27,7 @@ resource and permissions.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.listCaps(cmd.Context()) },
 	}
-	cmd.AddCommand(a.grantCommand(), a.revokeCapCommand(), a.allowancesCommand(), a.forgetCommand())
+	cmd.AddCommand(a.grantCommand(), a.revokeCapCommand(), a.addCapCommand(), a.allowancesCommand(), a.forgetCommand())
 	return cmd
 }
 
@@ -120,7 +120,7 @@ func (a *app) revokeCapCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke [ID]",
 		Short: "Revoke capabilities by id, resource or user",
-		Long:  "Revokes a capability and those attenuated from it; with --resource all that grant something that the pattern matches, with --user all of a user.",
+		Long:  "Revokes a capability and those attenuated from it; with --user all of a user; with --resource all that grant anything that the pattern matches, those included that grant more.",
 		Args:  upTo(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -136,6 +136,26 @@ func (a *app) revokeCapCommand() *cobra.Command {
 	cmd.Flags().StringVar(&req.Resource, "resource", "", "every one that grants something this `PATTERN` matches")
 	cmd.Flags().StringVar(&req.User, "user", "", "every one of this user")
 	return cmd
+}
+
+func (a *app) addCapCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "add TOKEN",
+		Short: "Add a capability token that a trusted issuer has signed",
+		Long:  "Adds a token, as JSON, that somebody else has issued. The issuer's key must be in security.trusted_issuers of config.toml.",
+		Args:  exactly("TOKEN"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			req := wire.AddCapability{Token: wire.Raw(args[0])}
+			if !req.Token.IsValid() {
+				return fault.New(fault.Usage, "the token is no JSON")
+			}
+			var c wire.Capability
+			if err := a.admin(cmd.Context(), op.AddCap, req, &c); err != nil {
+				return err
+			}
+			return a.done(c, "added %s", c.ID)
+		},
+	}
 }
 
 func (a *app) allowancesCommand() *cobra.Command {

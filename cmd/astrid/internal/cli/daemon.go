@@ -12,7 +12,6 @@ import (
 	"astrid/kernel/fault"
 	"astrid/kernel/home"
 	"astrid/kernel/op"
-	"astrid/kernel/view"
 	"astrid/kernel/wire"
 )
 
@@ -36,7 +35,7 @@ func (a *app) daemonCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := view.ShedDescriptors(); err != nil {
+			if err := a.shedDescriptors(); err != nil {
 				return err
 			}
 			c := kernel.Config{Home: h, Workspace: workspace, Session: a.session}

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
@@ -63,17 +64,22 @@ func (a *app) serveKernel(ctx context.Context, c kernel.Config, ready func(conte
 	if err := keepSecrets(); err != nil {
 		return err
 	}
-	c.UserHome, c.Environ, c.Build, c.Lookup, c.Level = a.userHome(), a.Environ, a.Build, a.Getenv, new(slog.LevelVar)
+	c.UserHome, c.Environ, c.Build, c.Lookup, c.Level = a.userHome(), withoutSystemd(a.Environ), a.Build, a.Getenv, new(slog.LevelVar)
 	log, err := a.serverLog(c.Home)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
 	c.Log = slog.New(slog.NewTextHandler(io.MultiWriter(a.Stderr, log), &slog.HandlerOptions{Level: c.Level}))
+	if c.Listener, err = activated(); err != nil {
+		return err
+	}
 	k, err := kernel.New(ctx, c)
 	if err != nil {
 		return err
 	}
+	a.notify(daemon.SdNotifyReady)
+	defer a.notify(daemon.SdNotifyStopping)
 	if ready == nil {
 		return k.Run(ctx)
 	}

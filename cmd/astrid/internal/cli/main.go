@@ -122,6 +122,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&a.session, "session", "", "the session meant, by `name`")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON value instead of words")
+	_ = root.RegisterFlagCompletionFunc("session", a.completeSession)
 	root.Flags().BoolVar(&version, "version", false, "say what this program is, as astrid version does")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.New(fault.Usage, "%w (see %s --help)", err, cmd.CommandPath())
@@ -130,10 +131,27 @@ func (a *app) root() *cobra.Command {
 		a.upCommand(), a.pathCommand(), a.sessionsCommand(), a.statusCommand(), a.changesCommand(), a.diffCommand(),
 		a.commitCommand(), a.discardCommand(), a.runCommand(), a.downCommand(), a.recoverCommand(), a.versionCommand(),
 		a.approveCommand(), a.askCommand(), a.eventsCommand(), a.publishCommand(), a.auditCommand(), a.identityCommand(), a.capCommand(),
-		a.kvCommand(), a.callCommand(), a.daemonCommand(),
+		a.kvCommand(), a.callCommand(), a.daemonCommand(), a.manCommand(),
 		a.kernelCommand(), a.viewServerCommand(),
 	)
 	return root
+}
+
+// completeSession completes the name of a session with those of the kernel that
+// runs; without one there is nothing to complete.
+func (a *app) completeSession(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if _, err := a.dial(cmd.Context()); err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	list, err := a.list(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	all := make([]string, 0, len(list))
+	for _, s := range list {
+		all = append(all, s.Name+"\t"+s.Base)
+	}
+	return all, cobra.ShellCompDirectiveNoFileComp
 }
 
 func unknownVerb(cmd *cobra.Command, verb string) error {
