@@ -48,6 +48,11 @@ func liveSize(l *meta.Layer) int64 {
 	}
 	for _, d := range l.Dirs {
 		size += int64(32 * (len(d.Own) + len(d.Gone)))
+		for _, g := range d.Gone {
+			if g != nil {
+				size += 40 + 24*int64(len(g.Marks))
+			}
+		}
 	}
 	for _, b := range l.Blobs {
 		size += int64(b.N)

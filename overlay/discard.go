@@ -168,7 +168,7 @@ func (x *discard) restore(ino uint64, r *meta.Rec) {
 		x.dir(ino)
 	}
 	delete(x.d.Recs, ino)
-	if up, ok := x.baseDir(path.Dir(r.Base.Path)); ok {
+	if up, ok := x.o.baseDir(path.Dir(r.Base.Path)); ok {
 		if delta := x.d.Dirs[up]; delta != nil {
 			if _, gone := delta.Gone[path.Base(r.Base.Path)]; gone {
 				delete(delta.Gone, path.Base(r.Base.Path))
@@ -207,18 +207,6 @@ func (x *discard) links(dir uint64, kind uint32, n int32) {
 	if r := x.d.Recs[dir].Rec; r != nil && kind == unix.S_IFDIR {
 		r.Nlink += n
 	}
-}
-
-// baseDir returns the number of a directory of the base.
-func (x *discard) baseDir(p string) (uint64, bool) {
-	if p == "." || p == "" {
-		return x.o.root.ino, true
-	}
-	var st layer.Stat
-	if x.o.statPath(p, &st) != nil {
-		return 0, false
-	}
-	return x.o.number(st.Key, &st), true
 }
 
 // keepOpen keeps the records of files that somebody may have open.

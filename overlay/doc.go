@@ -18,6 +18,9 @@
 // follow the base. What a record does not say itself (see meta.Rec) is asked of
 // the base each time.
 //
+// A whiteout keeps what the view knew of what it hides, so that a commit does not
+// remove what somebody changed since.
+//
 // Content of up to 64 KiB lives in the log, larger content in a data file per
 // object. Copy-up happens at the first change of content; changes of mode,
 // owner, times, xattrs and names copy nothing.

@@ -63,30 +63,15 @@ func (o *Overlay) enter(d *dirNode, name string, ino uint64, kind uint32) {
 	o.birth++
 }
 
-// leave adds to o.tx that d does not have name any more, whoever said it had.
-// Preconditions: o.mu is held for writing.
-func (o *Overlay) leave(d *dirNode, name string) {
-	top := o.top()
-	if delta := top.Dirs[d.ino]; delta != nil {
-		if _, ok := delta.Own[name]; ok {
-			o.tx.Leave(d.ino, name)
-		}
-		if _, ok := delta.Gone[name]; ok {
-			return
-		}
-	}
-	switch _, w := findEntry(o.stack[:len(o.stack)-1], d.ino, name); {
-	case w == own, w == below && d.inBase(name):
-		o.tx.Hide(d.ino, name)
-	}
-}
-
 // unlinkObject adds to o.tx that the object has a name less. gone is whether it
 // was the last.
 // Preconditions: o.mu is held for writing; the object is no directory.
 func (o *Overlay) unlinkObject(f *found, now int64) (last bool, err error) {
 	_, x := o.rec(f.ino)
 	live := o.nodes.get(f.ino) != nil
+	if x != nil && x.Nlink <= 1 {
+		o.entomb(f)
+	}
 	if x == nil && f.st != nil && f.st.Nlink <= 1 {
 		return true, nil // the whiteout says it all
 	}

@@ -68,6 +68,7 @@ func (o *Overlay) fold(n uint64, done []Done) error {
 	f.alias()
 	f.findMoved()
 	f.repath()
+	f.forgetStaged()
 	if err := f.findSplit(); err != nil {
 		return err
 	}
@@ -84,6 +85,7 @@ func (o *Overlay) fold(n uint64, done []Done) error {
 			return err
 		}
 	}
+	f.graves()
 	if err := f.prune(); err != nil {
 		return err
 	}
@@ -188,7 +190,9 @@ func (f *fold) entry(x Done) error {
 	name := path.Base(x.Path)
 	if f.top != nil && f.top.Dirs[dir] != nil {
 		if _, again := f.top.Dirs[dir].Gone[name]; again && x.Ino != 0 {
-			return nil // removed after the freeze
+			// Removed after the freeze: it hides what the commit put there.
+			delta.Gone[name], err = f.o.graveBelow(f.o.locOf(&meta.Base{Path: x.Path}))
+			return absent(err)
 		}
 	}
 	if x.Ino == 0 {
@@ -198,6 +202,7 @@ func (f *fold) entry(x Done) error {
 		}
 		return nil
 	}
+	f.inherit(x, delta.Gone[name])
 	delete(delta.Gone, name)
 	if delta.Own[name].Ino == x.Ino && !f.keeps(x.Ino) {
 		delete(delta.Own, name)
@@ -312,7 +317,7 @@ func (f *fold) nodes() {
 		p := l.path()
 		if to := f.now(p); to != p {
 			n.relocate(&meta.Base{Path: to, Key: n.key}, l.strict)
-		} else if f.gone(p) {
+		} else if f.taken(p) {
 			// The name by which it was found is gone; the record knows another.
 			if _, r := o.rec(n.ino); r != nil && r.Base != nil && r.Base.Path != p {
 				n.relocate(r.Base, l.strict)

@@ -16,7 +16,7 @@ func (f *fold) otherNames() error {
 	lost := map[uint64]*meta.Rec{}
 	for _, x := range f.d.Recs {
 		r := x.Rec
-		if r == nil || r.IsDir() || r.Base == nil || !f.gone(r.Base.Path) || f.still(r.Base, r.Base.Key) {
+		if r == nil || r.IsDir() || r.Base == nil || !f.taken(r.Base.Path) || f.still(r.Base, r.Base.Key) {
 			continue
 		}
 		lost[r.Base.Key.Ino] = r
@@ -27,10 +27,10 @@ func (f *fold) otherNames() error {
 	return f.search(f.o.root.loc.Load(), lost)
 }
 
-// gone tells whether the commit took a path of the base away.
-func (f *fold) gone(p string) bool {
+// taken tells whether the commit may have taken away what a path of the base had.
+func (f *fold) taken(p string) bool {
 	for ; p != "" && p != "."; p = path.Dir(p) {
-		if x, ok := f.at[p]; ok && x.Ino == 0 {
+		if _, ok := f.at[p]; ok {
 			return true
 		}
 	}

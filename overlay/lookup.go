@@ -278,10 +278,3 @@ func (o *Overlay) placeOf(x *meta.Rec) *loc {
 	}
 	return o.locOfRec(x)
 }
-
-// inBase tells whether the base directory of d shows a name now, whatever the
-// layers say of it.
-func (d *dirNode) inBase(name string) bool {
-	var st layer.Stat
-	return d.statBelow(name, &st) == nil
-}

@@ -30,7 +30,7 @@ func (d *dirNode) Unlink(_ *tree.Caller, name string) error {
 		if last, err = o.unlinkObject(&f, now); err != nil {
 			return err
 		}
-		o.leave(d, name)
+		o.leave(d, name, &f)
 		return o.touch(d, now, 0)
 	}, func() {
 		d.left(name)
@@ -67,7 +67,7 @@ func (d *dirNode) Rmdir(_ *tree.Caller, name string) error {
 		if err := o.removeDir(&f); err != nil {
 			return err
 		}
-		o.leave(d, name)
+		o.leave(d, name, &f)
 		return o.touch(d, o.now(), -1)
 	}, func() {
 		d.left(name)
@@ -90,6 +90,7 @@ func (o *Overlay) removeDir(f *found) error {
 			d.remember()
 		}
 	}
+	o.entomb(f)
 	if o.top().Dirs[f.ino] != nil {
 		o.tx.Clear(f.ino)
 	}

@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"errors"
+	"path"
 
 	"golang.org/x/sys/unix"
 
@@ -94,7 +95,7 @@ func (m *move) plan() (err error) {
 			return err
 		}
 	}
-	m.o.leave(m.from, m.name)
+	m.o.leave(m.from, m.name, &m.src)
 	if err := m.planObject(&m.src, m.to, m.dest); err != nil {
 		return err
 	}
@@ -191,7 +192,7 @@ func (m *move) planReplace() (err error) {
 		return err
 	}
 	// The name below it, if there is one, stays hidden when the new one goes.
-	m.o.leave(m.to, m.dest)
+	m.o.leave(m.to, m.dest, &m.dst)
 	return nil
 }
 
@@ -205,9 +206,8 @@ func (m *move) planObject(f *found, d *dirNode, name string) error {
 	}
 	x.Ctime = m.now
 	x.Own |= meta.OwnTimes
-	home := m.home(d, name, f)
 	switch {
-	case home:
+	case m.home(d, name, x.Base):
 		x.Own &^= meta.Moved
 		m.o.tx.Show(d.ino, name)
 	case x.Base != nil:
@@ -218,23 +218,23 @@ func (m *move) planObject(f *found, d *dirNode, name string) error {
 	return nil
 }
 
-// home tells whether name of d is the place of f in the base, and only the top
-// layer says otherwise.
-func (m *move) home(d *dirNode, name string, f *found) bool {
+// home tells whether name of d is the recorded place of a base object, which is
+// there, and only the top layer says otherwise.
+func (m *move) home(d *dirNode, name string, b *meta.Base) bool {
 	at := d.loc.Load()
-	if f.at == nil || at == nil || f.at.name != name || f.at.up == nil || f.at.up.path() != at.path() {
+	if b == nil || at == nil || path.Join(at.path(), name) != b.Path {
 		return false
 	}
 	if _, w := findEntry(m.o.stack[:len(m.o.stack)-1], d.ino, name); w != below {
 		return false
 	}
 	var st layer.Stat
-	return d.statBelow(name, &st) == nil && m.o.key(st.Key).Same(f.key)
+	return d.statBelow(name, &st) == nil && m.o.key(st.Key).Same(b.Key)
 }
 
 func (m *move) planExchange() error {
-	m.o.leave(m.from, m.name)
-	m.o.leave(m.to, m.dest)
+	m.o.leave(m.from, m.name, &m.src)
+	m.o.leave(m.to, m.dest, &m.dst)
 	if err := m.planObject(&m.dst, m.from, m.name); err != nil {
 		return err
 	}

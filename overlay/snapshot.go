@@ -206,7 +206,8 @@ func (x Object) Xattrs() (map[string][]byte, error) {
 }
 
 // Ancestor returns the original bytes of a base file whose content the view
-// changed; false when they were not kept because there were too many.
+// changed, and of a .git directory what was Staged in it; false when they were
+// not kept because there were too many.
 func (x Object) Ancestor() ([]byte, bool, error) {
 	r := x.record()
 	if r == nil || !r.HasHash {
@@ -222,24 +223,27 @@ func (x Object) Ancestor() ([]byte, bool, error) {
 	return nil, false, nil
 }
 
-// Gone returns the names of the base directory that the view removed, replaced
-// or moved away, sorted.
-func (x Object) Gone() []string {
+// Removed is a name of a base directory whose object the view removed, replaced
+// or moved away.
+type Removed struct {
+	Name  string
+	Grave *meta.Grave // what the view knew of it; nil: it is not known
+}
+
+// Gone returns what the view removed of a base directory, sorted.
+func (x Object) Gone() []Removed {
 	r := x.record()
 	if x.place(r) == nil {
 		return nil
 	}
 	x.s.o.mu.RLock()
 	defer x.s.o.mu.RUnlock()
-	gone := map[string]bool{}
-	for _, l := range x.s.layers() {
-		if d := l.Dirs[x.Ino]; d != nil {
-			for name := range d.Gone {
-				gone[name] = true
-			}
-		}
+	all := graves(x.s.layers(), x.Ino)
+	l := make([]Removed, 0, len(all))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		l = append(l, Removed{name, all[name]})
 	}
-	return slices.Sorted(maps.Keys(gone))
+	return l
 }
 
 // Lookup finds a name as the view does.

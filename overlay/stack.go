@@ -185,6 +185,7 @@ func (o *Overlay) recOf(ino uint64, st *layer.Stat, at *loc) *meta.Rec {
 	if x.Kind != unix.S_IFDIR {
 		x.Nlink = int32(st.Nlink)
 	}
+	o.keepStaged(x, at)
 	return x
 }
 

@@ -33,6 +33,9 @@ func match(paths []string) (*change.Match, error) {
 
 // Changes implements engine.
 func (e *overlaid) Changes(ctx context.Context, in wire.ChangesRequest) (wire.ChangesReply, error) {
+	if err := e.known(in.Paths); err != nil {
+		return wire.ChangesReply{}, err
+	}
 	m, err := match(in.Paths)
 	if err != nil {
 		return wire.ChangesReply{}, err
@@ -79,6 +82,9 @@ func countLines(ctx context.Context, snap *overlay.Snapshot, list []change.Chang
 
 // Patch implements engine.
 func (e *overlaid) Patch(ctx context.Context, in wire.PatchRequest, w io.Writer) error {
+	if err := e.known(in.Paths); err != nil {
+		return err
+	}
 	m, err := match(in.Paths)
 	if err != nil {
 		return err

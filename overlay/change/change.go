@@ -7,6 +7,7 @@ import (
 	"astrid/fs/tree"
 	"astrid/overlay"
 	"astrid/overlay/layer"
+	"astrid/overlay/meta"
 )
 
 // Op is the letter of a change.
@@ -71,6 +72,9 @@ type Change struct {
 	// what the base has at Place: what changed there later has not been seen. 0
 	// when that is not known.
 	Removed int64
+	// Grave is what the view knew of it, or of the directory above in which it
+	// was; nil when that is not known.
+	Grave *meta.Grave
 
 	// Inside is what a collapsed line stands for.
 	Inside []Change

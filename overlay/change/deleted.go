@@ -11,7 +11,7 @@ import (
 
 // vanish lists a base object that the view does not have, and all in it,
 // except what the view has elsewhere.
-func (l *lister) vanish(path, at string, when int64) error {
+func (l *lister) vanish(path, at string, lost loss) error {
 	if l.survey.to[at] != "" || l.s.Hidden(at) {
 		return nil
 	}
@@ -24,20 +24,21 @@ func (l *lister) vanish(path, at string, when int64) error {
 	}
 	c := Change{
 		Op: Deleted, Path: path, Kind: tree.Kind(st.Mode & tree.KindMask),
-		BasePath: at, Place: at, Base: st, Removed: when, Content: true,
+		BasePath: at, Place: at, Base: st, Content: true,
+		Appeared: !lost.known, Removed: lost.when, Grave: lost.grave,
 	}
 	if !c.IsDir() {
 		l.emit(c)
 		return nil
 	}
-	c.Barred, err = l.bury(path, at, st, when)
+	c.Barred, err = l.bury(path, at, st, lost)
 	l.emit(c)
 	return err
 }
 
 // bury lists what is in a base directory that goes away as deleted. barred
 // tells that something is in there that no plan may touch.
-func (l *lister) bury(path, at string, st *layer.Stat, when int64) (barred bool, err error) {
+func (l *lister) bury(path, at string, st *layer.Stat, lost loss) (barred bool, err error) {
 	if err := l.ctx.Err(); err != nil {
 		return false, err
 	}
@@ -56,7 +57,7 @@ func (l *lister) bury(path, at string, st *layer.Stat, when int64) (barred bool,
 			return nil
 		}
 		n := len(l.out)
-		if err := l.vanish(Join(path, name), place, when); err != nil {
+		if err := l.vanish(Join(path, name), place, lost); err != nil {
 			return err
 		}
 		for i := n; i < len(l.out); i++ {
@@ -71,7 +72,7 @@ func (l *lister) bury(path, at string, st *layer.Stat, when int64) (barred bool,
 // moved object, takes the place of.
 func (l *lister) buried(at spot, over *layer.Stat, c *Change) (err error) {
 	if over.Mode&unix.S_IFMT == unix.S_IFDIR {
-		c.Barred, err = l.bury(at.path, at.place, over, at.when)
+		c.Barred, err = l.bury(at.path, at.place, over, at.loss)
 	}
 	return err
 }

@@ -21,7 +21,8 @@
 //
 // A file rewritten with identical bytes is no change, whatever its times say; a
 // time set on a file whose bytes were not touched is an m. Times of directories
-// are never a change by themselves: every entry made and removed moves them.
+// are never a change by themselves, not even one that was set (touch d): every
+// entry made and removed moves them.
 // A directory made anew over one of the base is compared with it name by name.
 // What was inside a directory that another one was moved over is listed as D
 // beside the R, under the same paths.

@@ -126,6 +126,18 @@ func (m *Match) Change(c *Change) bool {
 	return m.Path(c.Path) || c.From != "" && m.Path(c.From)
 }
 
+// Idle returns the globs that match none of the changes, in the order given.
+func (m *Match) Idle(list []Change) []string {
+	var idle []string
+	for _, g := range m.globs {
+		one := &Match{literals: map[string]bool{g: true}, globs: []string{g}}
+		if !slices.ContainsFunc(list, func(c Change) bool { return c.Op != Same && one.Change(&c) }) {
+			idle = append(idle, g)
+		}
+	}
+	return idle
+}
+
 // Filter returns the changes that m matches, and the directories without which
 // they would have no place. A nil m matches everything.
 func Filter(list []Change, m *Match) []Change {

@@ -11,6 +11,7 @@ import (
 	"astrid/fs/tree"
 	"astrid/overlay"
 	"astrid/overlay/layer"
+	"astrid/overlay/meta"
 )
 
 // Options of List.
@@ -75,27 +76,28 @@ func (l *lister) inside(d overlay.Object, path, at string) error {
 	if err != nil {
 		return fmt.Errorf("changes below %s: %w", Quote(path), err)
 	}
-	gone := map[string]bool{}
+	removed := d.Gone()
+	gone := make(map[string]loss, len(removed))
 	var when int64
-	for _, name := range d.Gone() {
+	for _, r := range removed {
 		if len(gone) == 0 {
 			when = lastTouched(d)
 		}
-		gone[name] = true
+		gone[r.Name] = loss{known: !unseen(r.Grave), when: when, grave: r.Grave}
 	}
 	own := map[string]bool{}
 	for _, n := range d.Own() {
 		own[n.Name] = true
-		at := spot{path: Join(path, n.Name), place: Join(at, n.Name), known: gone[n.Name], when: when}
+		at := spot{path: Join(path, n.Name), place: Join(at, n.Name), loss: gone[n.Name]}
 		if err := l.arrive(n.Object, at); err != nil {
 			return err
 		}
 	}
-	for name := range gone {
+	for name, lost := range gone {
 		if own[name] || named(dirty, name) {
 			continue
 		}
-		if err := l.vanish(Join(path, name), Join(at, name), when); err != nil {
+		if err := l.vanish(Join(path, name), Join(at, name), lost); err != nil {
 			return err
 		}
 	}
@@ -143,14 +145,29 @@ func (l *lister) natural(x overlay.Object, path, at string, st *layer.Stat) erro
 type spot struct {
 	path  string
 	place string // "" in a new directory
-	known bool   // the view had removed, or never had to, what the base has at place
-	when  int64  // not before it removed it; 0: not known
+	loss
 }
+
+// loss is what is known of a removal from a base directory.
+type loss struct {
+	known bool        // the view removed, or never had to, what the base has there
+	when  int64       // not before it did; 0: not known
+	grave *meta.Grave // what it knew of it; nil: not known
+}
+
+// unseen tells whether a whiteout hides what the view had never shown.
+func unseen(g *meta.Grave) bool { return g != nil && g.Finger.Ino == 0 }
 
 // arrive compares an entry that the view put under a name.
 func (l *lister) arrive(x overlay.Object, at spot) error {
-	if o, ok := x.Origin(); ok && clean(o.Path) == at.place {
-		return l.dirty(x, at.path, at.place)
+	if o, ok := x.Origin(); ok {
+		home, err := l.base.home(x, o, at.place)
+		if err != nil {
+			return err
+		}
+		if home {
+			return l.dirty(x, at.path, at.place)
+		}
 	}
 	if from := l.survey.from[at.path]; from != "" {
 		return l.renamed(x, at, from)
@@ -186,7 +203,7 @@ func (l *lister) added(x overlay.Object, at spot, c *Change) error {
 	if c == nil {
 		c = &Change{Op: Added}
 	}
-	c.Path, c.Place, c.Object, c.Removed = at.path, at.place, x, at.when
+	c.Path, c.Place, c.Object, c.Removed, c.Grave = at.path, at.place, x, at.when, at.grave
 	c.Content, c.Perm, c.Times, c.Xattrs = true, true, true, true
 	if err := l.describe(c); err != nil {
 		return err
@@ -196,7 +213,7 @@ func (l *lister) added(x overlay.Object, at spot, c *Change) error {
 		return nil
 	}
 	for _, n := range x.Own() {
-		if err := l.arrive(n.Object, spot{path: Join(at.path, n.Name), known: true}); err != nil {
+		if err := l.arrive(n.Object, spot{path: Join(at.path, n.Name), loss: loss{known: true}}); err != nil {
 			return err
 		}
 	}
@@ -222,7 +239,7 @@ func (l *lister) linked(x overlay.Object, at spot, over *layer.Stat, link string
 func (l *lister) replaced(x overlay.Object, at spot, over *layer.Stat) error {
 	c := Change{
 		Op: Same, Path: at.path, BasePath: at.place, Place: at.place,
-		Base: over, Object: x, Appeared: !at.known, Removed: at.when,
+		Base: over, Object: x, Appeared: !at.known, Removed: at.when, Grave: at.grave,
 	}
 	if x.Kind() != over.Mode&unix.S_IFMT {
 		c.Op = Typed
@@ -253,7 +270,8 @@ func (l *lister) madeAnew(x overlay.Object, at spot) error {
 	own := map[string]bool{}
 	for _, n := range x.Own() {
 		own[n.Name] = true
-		below := spot{path: Join(at.path, n.Name), place: Join(at.place, n.Name), known: true, when: at.when}
+		below := spot{path: Join(at.path, n.Name), place: Join(at.place, n.Name), loss: at.loss}
+		below.known = true
 		if err := l.arrive(n.Object, below); err != nil {
 			return err
 		}
@@ -262,7 +280,7 @@ func (l *lister) madeAnew(x overlay.Object, at spot) error {
 		if own[name] {
 			return nil
 		}
-		return l.vanish(Join(at.path, name), Join(at.place, name), at.when)
+		return l.vanish(Join(at.path, name), Join(at.place, name), at.loss)
 	})
 }
 
@@ -274,7 +292,7 @@ func (l *lister) renamed(x overlay.Object, at spot, from string) error {
 	}
 	c := Change{
 		Op: Renamed, Path: at.path, From: from, BasePath: from, Place: at.place, Base: st, Object: x,
-		Removed: at.when,
+		Removed: at.when, Grave: at.grave,
 	}
 	if c.Over, err = l.over(at.place); err != nil {
 		return err

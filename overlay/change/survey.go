@@ -61,9 +61,9 @@ func (v *survey) dir(ctx context.Context, d overlay.Object, path, at string) err
 	if err != nil {
 		return fmt.Errorf("changes below %s: %w", Quote(path), err)
 	}
-	for _, name := range d.Gone() {
-		if at != "" && !named(dirty, name) {
-			v.gone[Join(at, name)] = true
+	for _, r := range d.Gone() {
+		if at != "" && !named(dirty, r.Name) {
+			v.gone[Join(at, r.Name)] = true
 		}
 	}
 	for _, n := range d.Own() {
@@ -96,7 +96,16 @@ func (v *survey) own(ctx context.Context, n overlay.Named, path, at string) erro
 	}
 	dir := isDir(n.Object)
 	o, ok := n.Object.Origin()
-	if ok {
+	home := false
+	if ok && at != "" {
+		var err error
+		if home, err = v.base.home(n.Object, o, place); err != nil {
+			return err
+		}
+	}
+	if home {
+		delete(v.gone, place) // it was given back
+	} else if ok {
 		v.arrivals = append(v.arrivals, arrival{path: p, place: place, object: n.Object, origin: o, dir: dir})
 	}
 	if !dir {
@@ -107,6 +116,22 @@ func (v *survey) own(ctx context.Context, n overlay.Named, path, at string) erro
 		below = clean(o.Path)
 	}
 	return v.dir(ctx, n.Object, p, below)
+}
+
+// home tells whether an object is at a place where the base has it too: at the
+// one that is recorded or, of a file with several names, at another of them.
+func (b *base) home(x overlay.Object, o overlay.Origin, place string) (bool, error) {
+	if clean(o.Path) == place {
+		return true, nil
+	}
+	if isDir(x) || place == "" {
+		return false, nil
+	}
+	st, err := b.stat(place)
+	if err != nil {
+		return false, fmt.Errorf("look at %s: %w", Quote(place), err)
+	}
+	return st != nil && sameInode(st.Key, o.Key), nil
 }
 
 // clean is the path of an origin in the form used here.

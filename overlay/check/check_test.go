@@ -122,6 +122,10 @@ func healthy(d *disk) {
 	d.tx.Put(changed, nil)
 	d.tx.Blob([32]byte{}, []byte("original"))
 	d.tx.Hide(root, "removed")
+	d.tx.Bury(root, "removed too", &meta.Grave{
+		Finger: layer.Fingerprint{Key: layer.Key{Ino: 90}, Mode: unix.S_IFDIR | 0o755}, Marks: []meta.Mark{{ID: 1}, {ID: 2}},
+	})
+	d.tx.Bury(root, "never seen", &meta.Grave{})
 	aliased := base(own(6), "z")
 	aliased.Base.Key.Ino = 78
 	d.tx.Put(aliased, nil)
@@ -192,6 +196,12 @@ func TestFindings(t *testing.T) {
 		{"a birth given twice", func(d *disk) { d.enter(root, "n", file(1, 1), 1) }, "same birth 1"},
 		{"a name with a slash", func(d *disk) { d.enter(root, "a/b", file(1, 1), 5) }, "is no name"},
 		{"a whiteout of dot-dot", func(d *disk) { d.tx.Hide(root, "..") }, "is no name"},
+		{"a grave in disorder", func(d *disk) {
+			d.tx.Bury(root, "g", &meta.Grave{Finger: layer.Fingerprint{Key: layer.Key{Ino: 90}, Mode: unix.S_IFDIR}, Marks: []meta.Mark{{ID: 2}, {ID: 1}}})
+		}, "makes no sense"},
+		{"a grave of a file with something in it", func(d *disk) {
+			d.tx.Bury(root, "g", &meta.Grave{Finger: layer.Fingerprint{Key: layer.Key{Ino: 90}, Mode: unix.S_IFREG}, Marks: []meta.Mark{{ID: 1}}})
+		}, "makes no sense"},
 		{"a name too many", func(d *disk) { d.enter(root, "n", file(1, 1), 5) }, "has 2 names and a link count of 1"},
 		{"a name too few", func(d *disk) { d.tx.Hide(root, "a") }, "has 0 names and a link count of 1"},
 		{"a base file with more names than links", func(d *disk) { d.enter(root, "n", base(77, "x/y"), 5); d.enter(root, "m", base(77, "x/y"), 4) }, "has 2 names in the layers alone"},

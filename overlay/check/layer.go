@@ -31,8 +31,11 @@ func (c *checker) layer(l *meta.Layer) {
 		if d.Empty() {
 			c.find("layer %d: the delta of directory %d says nothing", l.Epoch, dir)
 		}
-		for name := range d.Gone {
+		for name, g := range d.Gone {
 			c.name(l, dir, name)
+			if g != nil && !g.Sound() {
+				c.find("layer %d: what is known of %q, which is gone from directory %d, makes no sense", l.Epoch, name, dir)
+			}
 		}
 		for name, e := range d.Own {
 			c.name(l, dir, name)

@@ -23,21 +23,17 @@ type builder struct {
 	p    *plan
 	euid int
 
-	known   map[string]bool // base paths that the changes take away
-	leaving map[string]bool // base paths that are moved
-	metas   map[layer.Key]bool
-	linked  map[string]ident // path of the view → the base object that gets this name too
+	known  map[string]bool // base paths that the changes take away
+	metas  map[layer.Key]bool
+	linked map[string]ident // path of the view → the base object that gets this name too
 }
 
 // build fills in Steps, Meta, Times, Open and Done.
 func (b *builder) build() error {
-	b.known, b.leaving, b.metas, b.linked = map[string]bool{}, map[string]bool{}, map[layer.Key]bool{}, map[string]ident{}
+	b.known, b.metas, b.linked = map[string]bool{}, map[layer.Key]bool{}, map[string]ident{}
 	for _, it := range b.l.taken {
-		switch it.c.Op {
-		case change.Deleted:
+		if it.c.Op == change.Deleted {
 			b.known[it.c.BasePath] = true
-		case change.Renamed:
-			b.leaving[it.c.BasePath] = true
 		}
 	}
 	if err := b.links(); err != nil {
@@ -117,7 +113,7 @@ func (b *builder) departures() error {
 }
 
 func (b *builder) tree(p string) (string, error) {
-	return expected(b.d, p, b.known, func(q string) bool { return b.leaving[q] })
+	return expected(b.d, p, b.known, func(q string) bool { return b.l.leaves[q] })
 }
 
 // arrivals brings everything to its place, parents first and repositories last.
@@ -240,7 +236,7 @@ func plain(m map[Path][]byte) map[string][]byte {
 // is not there any more.
 func (b *builder) final(p string) (string, bool) {
 	for q := p; q != change.Root; q = change.Parent(q) {
-		if b.leaving[q] {
+		if b.l.leaves[q] {
 			return b.s.from[q].c.Path + p[len(q):], true
 		}
 		if b.l.whole[q] {

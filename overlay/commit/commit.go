@@ -325,7 +325,7 @@ func (r *run) retreat(j *journal, a *applier, cause error) error {
 		return errors.Join(cause, err)
 	}
 	r.pending = false
-	err = r.w.undone(j, a.p, a.left)
+	err = r.w.undone(r.o, j, a.p, a.left)
 	var m *mismatch
 	if errors.As(cause, &m) {
 		list := []Conflict{{m.path, m.why}}

@@ -69,6 +69,7 @@ func TestCommitByPath(t *testing.T) {
 		{[]string{"z/f"}, "R z < a\nM z/f\n"},
 		{[]string{"**/g"}, "D z/g\n"},
 		{[]string{"nothing"}, ""},
+		{[]string{"no*", "n[o]", "nothing?"}, ""},
 		{[]string{"f*"}, "M file\n"},
 		{[]string{"."}, "A n/y\n"},
 	} {
@@ -79,6 +80,26 @@ func TestCommitByPath(t *testing.T) {
 	}
 	if d := s.settled(s.view()); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestGlobWithoutChange says so, and is no error.
+func TestGlobWithoutChange(t *testing.T) {
+	s := start(t)
+	s.do(join(write("file", 3), rename("other", "o2"))...)
+	want := []string{"no change matches a/*", `no change matches "x\ty*"`}
+	req := commit.Request{Paths: []string{"a/*", "f*", "oth*", "x\ty*", "a/f"}}
+	pre, err := commit.Preview(context.Background(), s.o, s.config(), req)
+	must(t, err)
+	res := s.mustCommit(req)
+	for _, r := range []commit.Result{pre, res} {
+		if d := cmp.Diff(want, r.Outside); d != "" || len(r.Applied) != 2 {
+			t.Errorf("%v %s", lines(r.Applied), d)
+		}
+	}
+	res = s.mustCommit(commit.Request{Paths: []string{"a/*"}})
+	if res.Number != 0 || cmp.Diff(want[:1], res.Outside) != "" {
+		t.Errorf("nothing to do: %+v", res)
 	}
 }
 
@@ -223,5 +244,23 @@ func TestErrorsReadWell(t *testing.T) {
 	}
 	if s := (&commit.ConflictError{List: many}).Error(); !strings.Contains(s, "7 conflicts") || !strings.Contains(s, "and 2 more") {
 		t.Error(s)
+	}
+}
+
+// TestNoPlaceToStage refuses, before anything is visible, where the name of the
+// staging directory is taken.
+func TestNoPlaceToStage(t *testing.T) {
+	s := start(t)
+	s.write(".astrid", "theirs")
+	s.do(write("file", 3)...)
+	before, view := disk(t, s.Base), s.view()
+	if _, err := s.commit(commit.Request{}); !errors.Is(err, unix.ENOTDIR) {
+		t.Errorf("%v", err)
+	}
+	if d := differ(before, disk(t, s.Base)) + differ(view, s.view()); d != "" {
+		t.Error(d)
+	}
+	if l, _ := os.ReadDir(s.Journal); len(l) != 0 {
+		t.Errorf("journals left: %v", l)
 	}
 }

@@ -37,20 +37,27 @@ func (s *selection) conflicts(ctx context.Context, d *disk, settled int64) ([]Co
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		u := it.unit
+		if u != nil && !units[u] {
+			units[u] = true
+			if err := s.compareIndex(d, u); err != nil {
+				return nil, fmt.Errorf("look at %s: %w", change.Quote(u.path), err)
+			}
+			more, err := u.moved(d)
+			if err != nil {
+				return nil, fmt.Errorf("look at %s: %w", change.Quote(u.path), err)
+			}
+			out = append(out, more...)
+		}
+		if u != nil && u.staged && it.c.BasePath == u.index(u.place()) && !it.c.Vanished {
+			continue
+		}
 		why, err := conflict(d, it.c, lost, settled)
 		if err != nil {
 			return nil, fmt.Errorf("compare %s with the workspace: %w", change.Quote(it.c.Path), err)
 		}
 		if why != "" {
 			out = append(out, Conflict{it.c.Path, why})
-		}
-		if u := it.unit; u != nil && !units[u] {
-			units[u] = true
-			more, err := u.moved(d)
-			if err != nil {
-				return nil, fmt.Errorf("look at %s: %w", change.Quote(u.path), err)
-			}
-			out = append(out, more...)
 		}
 	}
 	return out, nil
@@ -84,29 +91,42 @@ func conflict(d *disk, c *change.Change, lost map[string]string, settled int64) 
 	return edited(d, c, origin.Finger)
 }
 
-// changedLater tells whether a base object that the view removed or replaced
-// was touched since, which the view cannot have seen. A ctime that our own last
-// commit may have moved says nothing.
+// changedLater tells whether a base object that the view removed or replaced is
+// not what the view knew. Where that is not known it is a question of time; a
+// ctime that our own last commit may have moved says nothing then, nor does that
+// of a file with several names: one that comes or goes moves it.
 func changedLater(c *change.Change, settled int64) bool {
-	if c.Removed == 0 {
+	st := removed(c)
+	if st == nil {
 		return false
 	}
-	st := c.Base
-	if c.Op == change.Renamed {
-		st = c.Over
-	} else if c.Op != change.Deleted {
-		if _, stands := standsFor(c); stands {
-			return false
+	if c.Grave != nil {
+		if known, same := c.Grave.Knew(st.Fingerprint()); known {
+			return !same
 		}
 	}
-	if st == nil || isDir(st) {
+	if c.Removed == 0 || isDir(st) {
 		return false
 	}
 	if st.Mtime > c.Removed || st.Btime > c.Removed {
 		return true
 	}
-	// Another name of the same inode that comes or goes moves the ctime of this one.
 	return st.Nlink == 1 && st.Ctime > max(c.Removed, settled)
+}
+
+// removed is the base object that a change takes away, nil for none. A directory
+// that is made anew takes only away what it does not have.
+func removed(c *change.Change) *layer.Stat {
+	switch c.Op {
+	case change.Renamed:
+		return c.Over
+	case change.Deleted, change.Typed:
+		return c.Base
+	}
+	if _, stands := standsFor(c); stands || c.IsDir() {
+		return nil
+	}
+	return c.Base
 }
 
 // lastCommit is when the last commit ended; 0 when there was none.

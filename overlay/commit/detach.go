@@ -1,7 +1,9 @@
 package commit
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 
 	"golang.org/x/sys/unix"
 
@@ -12,6 +14,17 @@ import (
 // detachName is where a copy is made, in the staging directory.
 const detachName = ".copy"
 
+// walkAbove is from how many bytes of copies on it is worth to look through the
+// workspace for those that are not needed: names of one file outside of it, as
+// package managers make them, stay what they are.
+const walkAbove = 16 << 20
+
+// shared is a pre-image that has names elsewhere.
+type shared struct {
+	st    layer.Stat
+	paths []string // in the staging directory
+}
+
 // detach makes pre-images that share their inode with a name in the workspace
 // files of their own: else an edit of that name would change what an undo puts
 // back, and its link count would tell of a name that nobody sees.
@@ -20,39 +33,68 @@ func (c *closing) detach() error {
 	if err := c.w.d.remove(change.Join(stage, detachName)); err != nil {
 		return err
 	}
-	groups := map[layer.Key][]string{}
-	stats := map[layer.Key]layer.Stat{}
+	groups := map[layer.Key]*shared{}
 	err := c.w.d.walk(stage, func(p string, st *layer.Stat) (bool, error) {
-		if st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink > 1 {
-			groups[st.Key] = append(groups[st.Key], p)
-			stats[st.Key] = *st
+		if isDir(st) || st.Nlink < 2 {
+			return false, nil
 		}
+		if groups[st.Key] == nil {
+			groups[st.Key] = &shared{st: *st}
+		}
+		groups[st.Key].paths = append(groups[st.Key].paths, p)
 		return false, nil
 	})
 	if err != nil {
 		return err
 	}
-	for key, paths := range groups {
-		st := stats[key]
-		if int(st.Nlink) == len(paths) {
-			continue // all its names have gone together
-		}
-		if err := c.detachGroup(paths, &st); err != nil {
-			return fmt.Errorf("%s: %w", change.Quote(paths[0]), err)
+	c.sharing(groups)
+	for _, g := range groups {
+		if err := c.detachGroup(g); err != nil {
+			return fmt.Errorf("%s: %w", change.Quote(g.paths[0]), err)
 		}
 	}
 	return nil
 }
 
-// detachGroup replaces the names of one inode by those of one copy.
-func (c *closing) detachGroup(paths []string, st *layer.Stat) error {
+// sharing leaves the groups that have a name in the workspace or, where a copy
+// costs little or the workspace cannot be read whole, may have one.
+func (c *closing) sharing(groups map[layer.Key]*shared) {
+	var bytes int64
+	for key, g := range groups {
+		if int(g.st.Nlink) == len(g.paths) { // all its names have gone together
+			delete(groups, key)
+			continue
+		}
+		bytes += g.st.Blocks * 512
+	}
+	if bytes < walkAbove {
+		return
+	}
+	found := map[layer.Key]bool{}
+	err := c.w.d.walk(change.Root, func(p string, st *layer.Stat) (bool, error) {
+		if groups[st.Key] != nil {
+			found[st.Key] = true
+		}
+		return p == stageRoot, nil
+	})
+	if err == nil {
+		maps.DeleteFunc(groups, func(key layer.Key, _ *shared) bool { return !found[key] })
+	}
+}
+
+// detachGroup replaces the names of one inode by those of one copy. What we may
+// not make, a device or another's file, stays as it is.
+func (c *closing) detachGroup(g *shared) error {
 	d, tmp := c.w.d, change.Join(string(c.p.Stage), detachName)
-	if err := c.copyFile(paths[0], tmp, st); err != nil {
+	switch err := c.copyObject(g.paths[0], tmp, &g.st); {
+	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES):
+		return d.remove(tmp)
+	case err != nil:
 		return err
 	}
-	for i, p := range paths {
+	for i, p := range g.paths {
 		if i > 0 {
-			if err := d.link(paths[0], tmp); err != nil {
+			if err := d.link(g.paths[0], tmp); err != nil {
 				return err
 			}
 		}
@@ -63,21 +105,18 @@ func (c *closing) detachGroup(paths []string, st *layer.Stat) error {
 	return nil
 }
 
-// copyFile copies a file with all that belongs to it.
-func (c *closing) copyFile(from, to string, st *layer.Stat) error {
-	src, err := c.w.d.open(from, unix.O_RDONLY)
+// copyObject copies what is no directory, with all that belongs to it.
+func (c *closing) copyObject(from, to string, st *layer.Stat) error {
+	src, err := c.w.d.open(from, unix.O_PATH)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(src)
-	dst, err := layer.OpenPath(c.w.d.root, to, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
+	dst, err := c.copyBody(from, to, st)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(dst)
-	if err := layer.Copy(dst, src, -1); err != nil {
-		return err
-	}
 	xattrs, err := layer.Xattrs(src, "")
 	if err == nil {
 		err = setXattrs(dst, xattrs)
@@ -85,13 +124,58 @@ func (c *closing) copyFile(from, to string, st *layer.Stat) error {
 	if err != nil {
 		return err
 	}
-	if err := setPerm(dst, unix.S_IFREG, attrs{Mode: st.Mode &^ unix.S_IFMT, UID: st.UID, GID: st.GID}); err != nil {
+	kind := st.Mode & unix.S_IFMT
+	if err := setPerm(dst, kind, attrs{Mode: st.Mode &^ unix.S_IFMT, UID: st.UID, GID: st.GID}); err != nil {
 		return err
 	}
-	if err := layer.Utimes(dst, st.Atime, st.Mtime); err != nil {
+	if err := layer.Utimes(dst, st.Atime, st.Mtime); err != nil || kind != unix.S_IFREG {
 		return err
 	}
 	return unix.Fsync(dst)
+}
+
+// copyBody makes a new object like another one and returns a descriptor of it.
+func (c *closing) copyBody(from, to string, st *layer.Stat) (int, error) {
+	d, kind := c.w.d, st.Mode&unix.S_IFMT
+	if kind == unix.S_IFREG {
+		return c.copyFile(from, to)
+	}
+	target := ""
+	dir, err := d.at(change.Parent(from))
+	if err == nil && kind == unix.S_IFLNK {
+		target, err = layer.Readlink(dir, change.Base(from))
+	}
+	if err == nil {
+		dir, err = d.at(change.Parent(to))
+	}
+	switch {
+	case err != nil:
+	case kind == unix.S_IFLNK:
+		err = unix.Symlinkat(target, dir, change.Base(to))
+	default:
+		err = unix.Mknodat(dir, change.Base(to), kind|0o600, int(st.Rdev))
+	}
+	if err != nil {
+		return -1, err
+	}
+	return d.open(to, unix.O_PATH)
+}
+
+func (c *closing) copyFile(from, to string) (int, error) {
+	src, err := c.w.d.open(from, unix.O_RDONLY)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(src)
+	dst, err := layer.OpenPath(c.w.d.root, to, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
+	if err != nil {
+		return -1, err
+	}
+	if err := layer.Copy(dst, src, -1); err != nil {
+		unix.Close(dst)
+		return -1, err
+	}
+	return dst, nil
 }
 
 // replace moves a name over another.

@@ -26,11 +26,26 @@
 // changes do not know is never changed in place. The objects that a commit took
 // away, its pre-images, go to the undo store with the journal: those of the last
 // ten commits, up to 1 GiB, and always those of the last one. One that shares
-// its inode with a name that stays in the workspace becomes a copy there.
+// its inode with a name that stays in the workspace becomes a copy there, unless
+// we may not make its like; names outside of the workspace cost no copy where that
+// is worth a look through the workspace.
 //
-// A file that the view removed or replaced without ever having changed it has no
-// fingerprint: it is in conflict when it was written, made or moved in after the
-// last time at which the view can have taken its name away.
+// What the view removed or replaced is compared with what the view knew of it, by
+// the grave that the whiteout keeps (meta.Grave): the object at the name by inode,
+// birth time, size, mtime and ctime, and everything below a directory too. An
+// edit, a replacement by a like file, and a name that is new there are conflicts,
+// whatever else the view did in the directory since. A name that is gone is none.
+// The view knew a file as it was when it removed the name or, if it had changed
+// it, when it did that first. Not compared are the times and sizes of directories
+// and the ctime of files with several names, which other names move. Where a grave
+// says nothing (a log of version 1, a directory of more than meta.MaxMarks objects,
+// or one from which more than some hundred objects were moved out before both were
+// removed) time decides: a conflict is what was written, made or moved in after the
+// last moment at which the view can have taken the name away.
+//
+// Of a repository the entries of the index are compared, not its bytes (package
+// gitindex): a git status in the workspace is no conflict. An index that cannot be
+// read, and one of a session of before, is compared by its time.
 //
 // Commit, Recover and Discard hold a lock (flock) of the base directory and
 // refuse with ErrBusy when somebody else does. The lock of the overlay is not
@@ -38,7 +53,8 @@
 //
 // # Selection
 //
-// See change.NewMatch for paths and globs. What a chosen change cannot be without
+// See change.NewMatch for paths and globs. A glob that matches no change is named
+// in Result.Outside. What a chosen change cannot be without
 // comes along: the directories it lies in, what makes room for it, the other
 // names of its object. A change that needs one that is held back is held back. A
 // directory that was made anew over one of the base is committed with all that is

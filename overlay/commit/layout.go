@@ -45,13 +45,14 @@ type layout struct {
 	outs   map[string]string // base path of what is removed → its slot
 	groups map[uint64]*group // by number in the view
 	whole  map[string]bool   // base directories that go away with all in them
+	leaves map[string]bool   // base paths of what is moved, out of such ones too
 	notes  []string
 }
 
 func newLayout(stage string, s *selection) *layout {
 	l := &layout{
 		stage: stage, byPath: map[string]*job{}, first: map[uint64]*job{}, links: map[string]string{},
-		moves: map[string]string{}, outs: map[string]string{}, groups: map[uint64]*group{}, whole: map[string]bool{},
+		moves: map[string]string{}, outs: map[string]string{}, groups: map[uint64]*group{}, whole: map[string]bool{}, leaves: map[string]bool{},
 	}
 	for _, it := range s.items {
 		if it.v == taken && it.c.Op != change.Same {
@@ -127,10 +128,13 @@ func (l *layout) findGroups(s *selection) {
 	slices.Sort(l.notes)
 }
 
-// findWhole finds the base directories that go away as one.
+// findWhole finds the base directories that go away as one, and what is moved.
 func (l *layout) findWhole() {
 	for _, it := range l.taken {
 		c := it.c
+		if c.Op == change.Renamed {
+			l.leaves[c.BasePath] = true
+		}
 		switch {
 		case c.Op == change.Deleted && c.IsDir():
 			l.whole[c.BasePath] = true
@@ -140,9 +144,10 @@ func (l *layout) findWhole() {
 	}
 }
 
-// within tells whether a base path lies in a directory that goes away as one.
+// within tells whether a base path lies in a directory that goes away as one,
+// and in none that is moved out of it.
 func (l *layout) within(p string) bool {
-	for q := change.Parent(p); q != change.Root; q = change.Parent(q) {
+	for q := change.Parent(p); q != change.Root && !l.leaves[q]; q = change.Parent(q) {
 		if l.whole[q] {
 			return true
 		}

@@ -278,6 +278,28 @@ func countLinks(m overlaytest.Image) {
 	}
 }
 
+// miscounted tells which objects have another link count than the tree shows.
+func miscounted(m overlaytest.Image) string {
+	names, dirs := map[uint64]uint32{}, map[string]uint32{}
+	for p, e := range m {
+		names[e.Ino]++
+		if e.Kind() == syscall.S_IFDIR && p != "" {
+			dirs[strings.TrimSuffix(filepath.Dir(p), ".")]++
+		}
+	}
+	var out []string
+	for p, e := range m {
+		want := names[e.Ino]
+		if e.Kind() == syscall.S_IFDIR {
+			want = 2 + dirs[p]
+		}
+		if e.Nlink != want {
+			out = append(out, fmt.Sprintf("%q has a link count of %d, not %d", p, e.Nlink, want))
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
 // renumbered tells which paths have another inode number.
 func renumbered(before, after overlaytest.Image) string {
 	var out []string

@@ -1,9 +1,11 @@
 package commit
 
 import (
+	"bytes"
 	"strings"
 
 	"astrid/fs/tree"
+	"astrid/overlay"
 	"astrid/overlay/change"
 	"astrid/overlay/layer"
 )
@@ -18,6 +20,9 @@ type repository struct {
 	locked string
 	// first is when the earliest object of the view below it was made.
 	first int64
+	// staged says that the index of the workspace has the entries that it had when
+	// the view began to change the repository, whatever its bytes are.
+	staged bool
 }
 
 // repositories ties the changes of each repository together.
@@ -75,6 +80,40 @@ func (u *repository) add(it *item) {
 	}
 }
 
+// index is the path of the index of a repository.
+func (u *repository) index(at string) string { return change.Join(at, "index") }
+
+// compareIndex finds out whether the workspace stages what it did when the view
+// began to change the repository.
+func (s *selection) compareIndex(d *disk, u *repository) error {
+	var dir *change.Change
+	for _, c := range s.same {
+		if c.Path == u.path {
+			dir = c
+		}
+	}
+	for _, it := range u.items {
+		if it.c.Path == u.path {
+			dir = it.c
+		}
+	}
+	at := u.place()
+	if dir == nil || at == "" {
+		return nil
+	}
+	was, kept, err := dir.Object.Ancestor()
+	if err != nil || !kept {
+		return err
+	}
+	fd, err := d.at(at)
+	if err != nil {
+		return err
+	}
+	now, ok := overlay.Staged(fd, "index")
+	u.staged = ok && bytes.Equal(was, now)
+	return nil
+}
+
 // watched are the names in a .git directory which tell whether git did
 // something in it.
 func watched() []string {
@@ -93,6 +132,7 @@ func (u *repository) moved(d *disk) ([]Conflict, error) {
 		switch {
 		case strings.HasSuffix(p, ".lock"):
 			out = append(out, Conflict{p, "git is at work in the workspace"})
+		case u.staged && p == u.index(at):
 		case u.first != 0 && st.Ctime > u.first && !isDir(st):
 			out = append(out, Conflict{p, "git changed it in the workspace after the view changed the repository"})
 		}

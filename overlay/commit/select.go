@@ -57,6 +57,9 @@ func choose(ctx context.Context, cfg Config, d *disk, list []change.Change, req 
 	if s.asked, err = change.NewMatch(req.Paths); err != nil {
 		return nil, err
 	}
+	for _, g := range s.asked.Idle(list) {
+		s.notes = append(s.notes, "no change matches "+change.Quote(g))
+	}
 	s.index(list)
 	s.depend()
 	s.repositories()

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"astrid/overlay/change"
 	"astrid/overlay/layer"
 )
 
@@ -140,4 +141,19 @@ type plan struct {
 	Meta    []metaStep
 	Times   []timeStep
 	Done    []doneRec
+}
+
+// departed returns the objects of the workspace that the steps take from their
+// places.
+func (p *plan) departed() []layer.Key {
+	var keys []layer.Key
+	for _, s := range p.Steps {
+		switch {
+		case s.Do == doSwap:
+			keys = append(keys, s.Pre.Key)
+		case s.Do == doMove && !change.Below(string(s.From), string(p.Stage)):
+			keys = append(keys, s.Obj.Key)
+		}
+	}
+	return keys
 }

@@ -75,7 +75,10 @@ func (w *workspace) notBegun(b *begin) error {
 
 // undone cleans up after a commit that was taken back. When something was left
 // the staging directory stays, because it has the other versions.
-func (w *workspace) undone(j *journal, p *plan, left []string) error {
+func (w *workspace) undone(o *overlay.Overlay, j *journal, p *plan, left []string) error {
+	if err := o.Touched(p.departed()); err != nil {
+		return err
+	}
 	if len(left) > 0 {
 		return j.rename(journalName(leftPrefix, p.Number))
 	}

@@ -32,7 +32,10 @@ func (l *Layer) fact(r *reader) error {
 		delete(l.delta(dir).Own, r.str())
 		l.tidy(dir)
 	case factHide:
-		l.delta(r.u()).Gone[r.str()] = struct{}{}
+		l.delta(r.u()).Gone[r.str()] = nil
+	case factBury:
+		dir, name := r.u(), r.str()
+		l.delta(dir).Gone[name] = r.grave()
 	case factShow:
 		dir := r.u()
 		delete(l.delta(dir).Gone, r.str())
@@ -75,7 +78,7 @@ func (l *Layer) fact(r *reader) error {
 func (l *Layer) delta(dir uint64) *Delta {
 	d := l.Dirs[dir]
 	if d == nil {
-		d = &Delta{Own: map[string]Entry{}, Gone: map[string]struct{}{}}
+		d = &Delta{Own: map[string]Entry{}, Gone: map[string]*Grave{}}
 		l.Dirs[dir] = d
 	}
 	return d

@@ -119,11 +119,37 @@ func (r *reader) origin(x *Rec) {
 	}
 	if flags&flagCopied != 0 {
 		x.Copied = true
-		x.Finger = layer.Fingerprint{Key: r.key(), Mode: uint32(r.u()), Size: r.i(), Mtime: r.i(), Ctime: r.i()}
+		x.Finger = r.finger()
 	}
 	if flags&flagHash != 0 {
 		x.HasHash, x.Hash = true, r.hash()
 	}
+}
+
+func (r *reader) finger() layer.Fingerprint {
+	return layer.Fingerprint{Key: r.key(), Mode: uint32(r.u()), Size: r.i(), Mtime: r.i(), Ctime: r.i()}
+}
+
+func (r *reader) grave() *Grave {
+	g := &Grave{Finger: r.finger(), Partly: r.u() != 0}
+	n := r.u()
+	if n > MaxMarks {
+		r.fail()
+		return g
+	}
+	for ; n > 0 && r.err == nil; n-- {
+		g.Marks = append(g.Marks, Mark{ID: r.u64(), State: r.u64(), Ctime: r.i()})
+	}
+	return g
+}
+
+func (r *reader) u64() uint64 {
+	if len(r.p)-r.at < 8 {
+		r.fail()
+		return 0
+	}
+	r.at += 8
+	return binary.LittleEndian.Uint64(r.p[r.at-8:])
 }
 
 func (r *reader) xattrs() map[string][]byte {

@@ -25,7 +25,9 @@
 //
 //	file    := header record* zeros
 //	header  := "ASTRIDL1" version:u32 reserved:u32 epoch:u64 below:u64 crc:u32 zeros
-//	           64 bytes; below 0 is the base; crc is CRC-32C of the 32 bytes before it
+//	           64 bytes; below 0 is the base; crc is CRC-32C of the 32 bytes before it;
+//	           version is 2, or 1 for a log begun before there was fact 17: what is
+//	           appended to such a one may have it, too
 //	record  := length:u32 crc:u32 payload       length 1 … 4 MiB; crc is CRC-32C of
 //	           the 4 length bytes and the payload
 //	payload := fact+
@@ -51,11 +53,17 @@
 //	                                                 attributes of a record that is there
 //	         | 15 ino:uv n:uv (name:str value:str)*  xattrs of a record that is there
 //	         | 16 dir:uv                             nothing is said of dir's names any more
+//	         | 17 dir:uv name:str finger flags:uv n:uv mark*   5, and what the view knew of the
+//	                                                 name below; flags&1: the marks are not all
+//	mark    := id:8 bytes state:8 bytes ctime:sv     of what was below a directory, ordered by id;
+//	                                                 n at most 65,536
+//	finger  := key mode:uv size:sv mtime:sv ctime:sv ino 0: nothing; ctime 0: of no account
 //	rec     := ino:uv kind:uv own:uv mode:uv uid:uv gid:uv atime:sv mtime:sv ctime:sv btime:sv
 //	           nlink:sv rdev:uv target:str flags:uv
 //	           [flags&1: path:str key]               the base object it stands for
-//	           [flags&2: key mode:uv size:sv mtime:sv ctime:sv]   base file when content was copied up
-//	           [flags&4: hash:32 bytes]              its original is kept
+//	           [flags&2: finger]                     base file when content was copied up
+//	           [flags&4: hash:32 bytes]              its original is kept; of a .git directory
+//	                                                 that is gitindex.Digest of its index
 //	           [own&4: n:uv (name:str value:str)*]   xattrs, sorted by name
 //	           where:uv [where 1: size:uv data:str] [where 2: data:uv epoch:uv]
 //	key     := dev:uv ino:uv btime:sv gen:uv
@@ -67,5 +75,7 @@
 // content is the base's), 1 (inline) or 2 (a data file; epoch is the layer that
 // may write to it). Times are nanoseconds since 1970. nlink counts the names of
 // a file; of a directory that stands for one of the base it is the difference
-// to the base's.
+// to the base's. id and state are FNV-1a (64 bits) over little-endian u64: id over
+// ino and btime; state over the S_IFMT bits and, of what is no directory, size and
+// mtime.
 package meta

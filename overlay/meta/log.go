@@ -13,7 +13,8 @@ import (
 
 const (
 	magic      = "ASTRIDL1"
-	version    = 1
+	version    = 2
+	oldest     = 1 // without Tx.Bury
 	headerSize = 64
 	frameSize  = 8
 	// MaxRecord bounds a payload, in bytes.
@@ -58,7 +59,7 @@ func readHeader(f *os.File) (epoch, below uint64, err error) {
 	if string(h[:8]) != magic || binary.LittleEndian.Uint32(h[32:]) != crc32.Checksum(h[:32], castagnoli) {
 		return 0, 0, fmt.Errorf("read log header: %w", ErrFormat)
 	}
-	if v := binary.LittleEndian.Uint32(h[8:]); v != version {
+	if v := binary.LittleEndian.Uint32(h[8:]); v < oldest || v > version {
 		return 0, 0, fmt.Errorf("version %d: %w", v, ErrVersion)
 	}
 	return binary.LittleEndian.Uint64(h[16:]), binary.LittleEndian.Uint64(h[24:]), nil

@@ -63,6 +63,8 @@ func sample() []*Tx {
 	txs[3].Next(20, 21, 22)
 	txs[3].Enter(99, "x", Entry{Ino: file.Ino})
 	txs[3].Clear(99)
+	txs[3].Bury(12, "grave", &Grave{Finger: data.Finger, Marks: []Mark{{ID: 1, State: 7, Ctime: 5}, {ID: 9, Ctime: -1}}})
+	txs[3].Bury(12, "unseen", &Grave{Partly: true})
 	return txs
 }
 
@@ -191,10 +193,12 @@ func TestTornTailIsCut(t *testing.T) {
 	}
 }
 
-// golden is the format as it was first released: a log with one record. A change
-// that breaks it needs a new version.
-const golden = "415354524944" + "4c31" + "01000000" + "00000000" + "0100000000000000" + "0000000000000000" +
-	"c2cabe87"
+// golden are the headers of both versions of the format. A change that breaks it
+// needs a new one.
+var golden = map[int]string{
+	1: "415354524944" + "4c31" + "01000000" + "00000000" + "0100000000000000" + "0000000000000000" + "c2cabe87",
+	2: "415354524944" + "4c31" + "02000000" + "00000000" + "0100000000000000" + "0000000000000000" + "a1fb824c",
+}
 
 func TestGoldenHeader(t *testing.T) {
 	fd := openDir(t)
@@ -207,8 +211,8 @@ func TestGoldenHeader(t *testing.T) {
 	if _, err := l.log.f.ReadAt(b, 0); err != nil {
 		t.Fatal(err)
 	}
-	if got := hex.EncodeToString(b[:36]); got != golden {
-		t.Errorf("header %s, want %s", got, golden)
+	if got := hex.EncodeToString(b[:36]); got != golden[version] {
+		t.Errorf("header %s, want %s", got, golden[version])
 	}
 	if !bytes.Equal(b[36:], make([]byte, headerSize-36)) {
 		t.Error("header is not padded with zeros")
@@ -221,6 +225,89 @@ func TestGoldenRecord(t *testing.T) {
 	tx.Touch(2, -1, 1)
 	if got, want := hex.EncodeToString(tx.buf), "050204676f6e6507020102"; got != want {
 		t.Errorf("payload %s, want %s", got, want)
+	}
+}
+
+func TestGoldenGrave(t *testing.T) {
+	var tx Tx
+	tx.Bury(2, "f", &Grave{
+		Finger: layer.Fingerprint{Key: layer.Key{Ino: 3, Btime: 1}, Mode: 0o100644, Size: 5, Mtime: -1, Ctime: 2},
+		Marks:  []Mark{{ID: 1, Ctime: -1}, {ID: 2, State: 3, Ctime: 1}},
+	})
+	want := "11020166" + "00030200" + "a483020a0104" + "00" + "02" + "0100000000000000" + "0000000000000000" + "01" +
+		"0200000000000000" + "0300000000000000" + "02"
+	if got := hex.EncodeToString(tx.buf); got != want {
+		t.Errorf("payload %s, want %s", got, want)
+	}
+}
+
+// TestOldLogIsRead reads a log of version 1, whose whiteouts say nothing of what
+// they hide, and adds to it.
+func TestOldLogIsRead(t *testing.T) {
+	fd := openDir(t)
+	l, err := Create(fd, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var old, add Tx
+	old.Hide(2, "gone")
+	commit(t, l, []*Tx{&old})
+	h, err := hex.DecodeString(golden[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.log.f.WriteAt(h, 0); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	add.Bury(2, "more", &Grave{})
+	for _, want := range []map[string]*Grave{{"gone": nil}, {"gone": nil, "more": {}}} {
+		if l, err = Load(fd, 1, false); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, l.Dirs[2].Gone); d != "" {
+			t.Error(d)
+		}
+		commit(t, l, []*Tx{&add})
+		l.Close()
+	}
+}
+
+func TestGraveKnowsWhatWasBelow(t *testing.T) {
+	finger := func(ino uint64, mtime int64) layer.Fingerprint {
+		return layer.Fingerprint{Key: layer.Key{Dev: 7, Ino: ino}, Mode: unix.S_IFREG, Mtime: mtime, Ctime: int64(ino)}
+	}
+	var g Grave
+	for ino := uint64(1); ino <= MaxMarks-2; ino++ {
+		g.Add(&Grave{Finger: finger(ino, 1)})
+	}
+	g.Add(&Grave{Finger: finger(9, 5)})
+	g.Add(&Grave{Finger: finger(9, 1)})
+	g.Order()
+	renewed := g.Renew(func(id uint64) (layer.Fingerprint, bool) {
+		return finger(9, 3), id == MarkOf(finger(9, 3)).ID
+	})
+	var tx Tx
+	tx.Bury(1, "d", &g)
+	tx.Reset()
+	tx.Bury(1, "d", renewed)
+	if _, same := renewed.Knew(finger(9, 3)); !same {
+		t.Error("an object is not as it was said to be now")
+	}
+	if tx.Len() > MaxRecord {
+		t.Errorf("a grave of %d bytes", tx.Len())
+	}
+	if known, same := g.Knew(finger(9, 1)); !known || !same {
+		t.Error("an object as it was is not known")
+	}
+	if known, same := g.Knew(finger(9, 2)); !known || same {
+		t.Error("a changed object is not noticed")
+	}
+	for ino := uint64(MaxMarks); len(g.Marks) > 0; ino++ {
+		g.Add(&Grave{Finger: finger(ino, 1)})
+	}
+	if known, _ := g.Knew(finger(9, 2)); known || !g.Partly {
+		t.Error("a grave says more than it can")
 	}
 }
 

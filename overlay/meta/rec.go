@@ -100,7 +100,7 @@ type Entry struct {
 // Delta is what a layer changed in one directory.
 type Delta struct {
 	Own  map[string]Entry
-	Gone map[string]struct{}
+	Gone map[string]*Grave // nil: it is not known what was there
 }
 
 // Empty tells whether the delta says nothing.

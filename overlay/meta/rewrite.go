@@ -63,16 +63,18 @@ func (d *Draft) add(l *Layer) {
 func (d *Draft) Delta(dir uint64) *Delta {
 	delta := d.Dirs[dir]
 	if delta == nil {
-		delta = &Delta{Own: map[string]Entry{}, Gone: map[string]struct{}{}}
+		delta = &Delta{Own: map[string]Entry{}, Gone: map[string]*Grave{}}
 		d.Dirs[dir] = delta
 	}
 	return delta
 }
 
 func (d *Delta) add(over *Delta) {
-	for name := range over.Gone {
+	for name, g := range over.Gone {
 		delete(d.Own, name)
-		d.Gone[name] = struct{}{}
+		if g != nil || d.Gone[name] == nil {
+			d.Gone[name] = g
+		}
 	}
 	for name, e := range over.Own {
 		d.Own[name] = e
@@ -119,8 +121,12 @@ func (d *Draft) copyTo(n *Layer) error {
 			w.tx.Enter(dir, name, e)
 			w.flush(batch)
 		}
-		for name := range delta.Gone {
-			w.tx.Hide(dir, name)
+		for name, g := range delta.Gone {
+			if g != nil {
+				w.tx.Bury(dir, name, g)
+			} else {
+				w.tx.Hide(dir, name)
+			}
 			w.flush(batch)
 		}
 	}

@@ -25,6 +25,7 @@ const (
 	factAttr
 	factXattrs
 	factClear
+	factBury
 )
 
 const (
@@ -105,15 +106,19 @@ func (t *Tx) origin(r *Rec) {
 		t.key(r.Base.Key)
 	}
 	if r.Copied {
-		t.key(r.Finger.Key)
-		t.u(uint64(r.Finger.Mode))
-		t.i(r.Finger.Size)
-		t.i(r.Finger.Mtime)
-		t.i(r.Finger.Ctime)
+		t.finger(&r.Finger)
 	}
 	if r.HasHash {
 		t.buf = append(t.buf, r.Hash[:]...)
 	}
+}
+
+func (t *Tx) finger(f *layer.Fingerprint) {
+	t.key(f.Key)
+	t.u(uint64(f.Mode))
+	t.i(f.Size)
+	t.i(f.Mtime)
+	t.i(f.Ctime)
 }
 
 func (t *Tx) xattrs(m map[string][]byte) {
@@ -148,7 +153,26 @@ func (t *Tx) Leave(dir uint64, name string) { t.fact(factLeave); t.u(dir); t.s(n
 // Hide makes a name below disappear.
 func (t *Tx) Hide(dir uint64, name string) { t.fact(factHide); t.u(dir); t.s(name) }
 
-// Show takes Hide back.
+// Bury is Hide with what the view knew of the object below.
+func (t *Tx) Bury(dir uint64, name string, g *Grave) {
+	t.fact(factBury)
+	t.u(dir)
+	t.s(name)
+	t.finger(&g.Finger)
+	partly := uint64(0)
+	if g.Partly {
+		partly = 1
+	}
+	t.u(partly)
+	t.u(uint64(len(g.Marks)))
+	for _, m := range g.Marks {
+		t.buf = binary.LittleEndian.AppendUint64(t.buf, m.ID)
+		t.buf = binary.LittleEndian.AppendUint64(t.buf, m.State)
+		t.i(m.Ctime)
+	}
+}
+
+// Show takes Hide and Bury back.
 func (t *Tx) Show(dir uint64, name string) { t.fact(factShow); t.u(dir); t.s(name) }
 
 // Touch sets mtime and ctime and adds to the link count.

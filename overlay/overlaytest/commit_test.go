@@ -35,8 +35,7 @@ func TestCommitted(t *testing.T) {
 			}
 		}()
 		c.Begin()
-		c.Rule.Times = false    // what is as in the base gets the times of the base
-		c.Rule.FileLinks = true // pre-images of symbolic links are links
+		c.Rule.Times = false // what is as in the base gets the times of the base
 		m := &modelCase{Case: c, rt: t, p: p}
 		for range perCase {
 			switch turn := rapid.IntRange(0, 40).Draw(t, "turn"); {

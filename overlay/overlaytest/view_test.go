@@ -193,8 +193,6 @@ type viewCase struct {
 func (v *viewCase) turn() {
 	switch turn := rapid.IntRange(0, 40).Draw(v.rt, "turn"); turn {
 	case 0:
-	default:
-		v.Step(Draw(v.rt, v.Known(), Limits{Slots: true}))
 	case 37:
 		v.T.Logf("freeze")
 		v.must(v.m.tell("freeze"))
@@ -215,5 +213,7 @@ func (v *viewCase) turn() {
 		check.Killed(v.T, v.Dir)
 		v.must(v.m.start())
 		v.Compare()
+	default:
+		v.Step(Draw(v.rt, v.Known(), Limits{Slots: true}))
 	}
 }
