@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -104,18 +105,25 @@ func read(path string, lookup func(string) string) (f file, warnings []string, e
 	if data, err = expand(path, data, lookup); err != nil {
 		return f, nil, err
 	}
-	dec := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
-	err = dec.Decode(&f)
+	warnings, err = Decode(path, data, &f)
+	return f, warnings, err
+}
+
+// Decode reads TOML into what into points to, by the rules of the package
+// comment: name is what warnings and errors call the text. Its errors have Kind
+// Usage.
+func Decode(name string, data []byte, into any) (warnings []string, err error) {
+	err = toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(into)
 	var unknown *toml.StrictMissingError
 	if errors.As(err, &unknown) {
 		for _, one := range unknown.Errors {
 			line, _ := one.Position()
-			warnings = append(warnings, fmt.Sprintf("%s:%d: nobody knows the key %s: it is ignored", path, line, strings.Join(one.Key(), ".")))
+			warnings = append(warnings, fmt.Sprintf("%s:%d: nobody knows the key %s: it is ignored", name, line, strings.Join(one.Key(), ".")))
 		}
-		f = file{}
-		err = toml.Unmarshal(data, &f)
+		reflect.ValueOf(into).Elem().SetZero()
+		err = toml.Unmarshal(data, into)
 	}
-	return f, warnings, located(path, err)
+	return warnings, located(name, err)
 }
 
 // located says where an error of the TOML library is.

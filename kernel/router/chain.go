@@ -1,0 +1,59 @@
+package router
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"astrid/kernel/bus"
+	"astrid/kernel/capsule"
+)
+
+// link is one capsule's part in a chain.
+type link struct {
+	id       capsule.ID
+	source   string
+	target   Target
+	action   string
+	priority int
+	bridge   func(context.Context, task) // the end of a chain; nil: an interceptor
+}
+
+// defaultPriority is that of an interceptor which says none.
+const defaultPriority = 100
+
+// chain is who gets a message, in order.
+func (r *Router) chain(m *bus.Message) []link {
+	chain := r.interceptors(m.Topic, "")
+	if end, ok := r.bridge(m); ok {
+		own := func(l link) bool { return l.id == end.id }
+		if _, tool := cutTool(m.Topic); !tool || !slices.ContainsFunc(chain, own) {
+			chain = append(chain, end)
+		}
+	}
+	return chain
+}
+
+// interceptors are those that match a topic, but for one capsule's.
+func (r *Router) interceptors(t bus.Topic, not capsule.ID) (chain []link) {
+	r.config.Capsules.Each(func(s capsule.Status, u capsule.Unit) bool {
+		target, ok := u.(Target)
+		if !ok || s.Package.Name == not {
+			return true
+		}
+		for _, i := range s.Interceptors {
+			p, err := bus.ParsePattern(i.Event)
+			if err != nil || !p.Match(t) {
+				continue
+			}
+			l := link{id: s.Package.Name, source: s.Source, target: target, action: i.Action, priority: defaultPriority}
+			if i.Priority != nil {
+				l.priority = *i.Priority
+			}
+			chain = append(chain, l)
+		}
+		return true
+	})
+	slices.SortStableFunc(chain, func(a, b link) int { return cmp.Compare(a.priority, b.priority) })
+	return chain
+}

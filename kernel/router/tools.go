@@ -1,0 +1,193 @@
+package router
+
+import (
+	"context"
+	"strings"
+
+	"astrid/kernel/bus"
+	"astrid/kernel/capsule"
+	"astrid/kernel/wire"
+)
+
+// call is the request in a message that calls a tool.
+type call struct {
+	ID        string   `json:"call_id"`
+	Tool      string   `json:"tool_name"`
+	Arguments wire.Raw `json:"arguments"`
+}
+
+// toolCall reads a message that calls a tool.
+func toolCall(m *bus.Message) (c call, ok bool) {
+	if _, ok := cutTool(m.Topic); !ok || wire.PayloadType(m.Payload) != wire.TypeToolExecuteRequest {
+		return c, false
+	}
+	return c, wire.Decode(m.Payload, &c) == nil
+}
+
+// bridge is the end of a message's chain: the tool or the command that it names.
+func (r *Router) bridge(m *bus.Message) (end link, ok bool) {
+	if tool, is := cutTool(m.Topic); is {
+		if c, is := toolCall(m); is {
+			return r.find(func(s capsule.Status) bool { return hasTool(s, tool) }, func(l link) func(context.Context, task) {
+				return func(ctx context.Context, t task) { r.runTool(ctx, l, t, tool, c) }
+			})
+		}
+	}
+	if m.Topic == "cli.v1.command.execute" {
+		if name, is := commandName(m.Payload); is {
+			return r.find(func(s capsule.Status) bool { return hasCommand(s, name) }, func(l link) func(context.Context, task) {
+				return func(ctx context.Context, t task) { r.runCommand(ctx, l, t, name) }
+			})
+		}
+	}
+	return link{}, false
+}
+
+// find makes the link of the first capsule that is meant.
+func (r *Router) find(meant func(capsule.Status) bool, do func(link) func(context.Context, task)) (end link, ok bool) {
+	r.config.Capsules.Each(func(s capsule.Status, u capsule.Unit) bool {
+		target, is := u.(Target)
+		if !is || !meant(s) {
+			return true
+		}
+		end, ok = link{id: s.Package.Name, source: s.Source, target: target}, true
+		return false
+	})
+	end.bridge = do(end)
+	return end, ok
+}
+
+func hasTool(s capsule.Status, name string) bool {
+	for _, t := range s.Tools {
+		if t.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func hasCommand(s capsule.Status, name string) bool {
+	for _, c := range s.Commands {
+		if c.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// commandName is the first word of a command line, without a slash.
+func commandName(payload wire.Raw) (name string, ok bool) {
+	var in struct {
+		Text string `json:"text"`
+	}
+	if wire.PayloadType(payload) != wire.TypeUserInput || wire.Decode(payload, &in) != nil {
+		return "", false
+	}
+	words := strings.Fields(in.Text)
+	if len(words) == 0 {
+		return "", false
+	}
+	return strings.TrimPrefix(words[0], "/"), true
+}
+
+// runTool calls a tool and publishes what it returns.
+func (r *Router) runTool(ctx context.Context, l link, t task, tool string, c call) {
+	var rewritten call // an interceptor may have changed the arguments
+	if wire.Decode(t.payload, &rewritten) == nil && rewritten.Arguments != nil {
+		c.Arguments = rewritten.Arguments
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.track(c.ID, cancel)
+	defer r.track(c.ID, nil)
+	out, err := l.target.Tool(ctx, tool, c.Arguments)
+	if err != nil {
+		r.answer(l.source, t.message, c, err.Error(), true)
+		return
+	}
+	r.answer(l.source, t.message, c, strings.ToValidUTF8(string(out), "\ufffd"), false)
+}
+
+// answer publishes the result of a tool call.
+func (r *Router) answer(source string, m *bus.Message, c call, content string, failed bool) {
+	payload, err := wire.NewPayload(wire.TypeToolExecuteResult, map[string]any{
+		"call_id": c.ID, "result": map[string]any{"call_id": c.ID, "content": content, "is_error": failed},
+	})
+	if err == nil {
+		_, err = r.config.Bus.Publish(bus.Message{
+			Topic: m.Topic + ".result", Payload: payload, Source: source, Session: m.Session, Principal: m.Principal,
+		})
+	}
+	if err != nil {
+		r.config.Log.Warn("the result of a tool call is lost", "topic", m.Topic, "err", err)
+	}
+}
+
+// unclaimed answers a call of a tool that nobody has.
+func (r *Router) unclaimed(m *bus.Message) {
+	if c, ok := toolCall(m); ok {
+		r.answer("", m, c, "no capsule that is loaded has the tool "+c.Tool, true)
+	}
+}
+
+// runCommand runs a command; what it returns is the answer to the user.
+func (r *Router) runCommand(ctx context.Context, l link, t task, name string) {
+	out, err := l.target.Command(ctx, name, t.payload)
+	text := strings.ToValidUTF8(string(out), "\ufffd")
+	if err != nil {
+		text = "/" + name + ": " + err.Error()
+	}
+	if text == "" {
+		return
+	}
+	var in struct {
+		Session string `json:"session_id"`
+	}
+	_ = wire.Decode(t.message.Payload, &in) // absent: the default
+	if in.Session == "" {
+		in.Session = "default"
+	}
+	payload, err := wire.NewPayload(wire.TypeAgentResponse, map[string]any{"text": text, "is_final": true, "session_id": in.Session})
+	if err == nil {
+		_, err = r.config.Bus.Publish(bus.Message{
+			Topic: "agent.v1.response", Payload: payload, Source: l.source, Session: t.message.Session, Principal: t.message.Principal,
+		})
+	}
+	if err != nil {
+		r.config.Log.Warn("the answer of a command is lost", "command", name, "err", err)
+	}
+}
+
+// track remembers how a tool call is cancelled; nil forgets it.
+func (r *Router) track(id string, cancel context.CancelFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if cancel == nil {
+		delete(r.calls, id)
+	} else {
+		r.calls[id] = cancel
+	}
+}
+
+// cancel ends the tool calls that a message names.
+func (r *Router) cancel(m *bus.Message) {
+	var in struct {
+		IDs []string `json:"call_ids"`
+	}
+	if wire.PayloadType(m.Payload) != wire.TypeToolCancelRequest || wire.Decode(m.Payload, &in) != nil {
+		return
+	}
+	r.config.Capsules.Each(func(_ capsule.Status, u capsule.Unit) bool {
+		if t, ok := u.(Target); ok {
+			t.CancelCalls(in.IDs)
+		}
+		return true
+	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, id := range in.IDs {
+		if cancel := r.calls[id]; cancel != nil {
+			cancel()
+		}
+	}
+}
