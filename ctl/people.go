@@ -65,6 +65,22 @@ func (t *Tree) capabilities() mem.Folder {
 	})
 }
 
+func (t *Tree) capsules() mem.Folder {
+	return listed(t, op.CapsuleInfos, func(c wire.CapsuleInfo) string { return c.ID }, func(c wire.CapsuleInfo) mem.Item { return fixed(c) }, map[string]mem.Item{
+		"reload": t.lines("", op.ReloadCapsules, func(ctx context.Context, line string) ([]byte, bool, error) {
+			if strings.TrimSpace(line) == "" {
+				return nil, false, nil
+			}
+			return t.perform(ctx, op.ReloadCapsules, wire.Raw("{}"))
+		}),
+		"install": t.takes(op.InstallCapsule, "source"),
+		"remove":  t.takes(op.RemoveCapsule, "id"),
+		"enable":  t.takes(op.EnableCapsule, "id"),
+		"disable": t.takes(op.DisableCapsule, "id"),
+		"call":    t.takes(op.CallTool, "tool", "arguments="),
+	})
+}
+
 func (t *Tree) allowances() mem.Folder {
 	return listed(t, op.Allowances, func(a wire.Allowance) string { return a.ID }, func(a wire.Allowance) mem.Item { return fixed(a) }, map[string]mem.Item{
 		"revoke": t.takes(op.RevokeAllowance, "id"),

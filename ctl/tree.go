@@ -75,6 +75,7 @@ func (t *Tree) build() (*mem.Tree, error) {
 		"allowances":    t.allowances(),
 		"capabilities":  t.capabilities(),
 		"identity":      t.identity(),
+		"capsules":      t.capsules(),
 		"audit": folder(map[string]mem.Item{
 			"log":    t.reader(op.AuditRead, t.auditLog),
 			"verify": t.shows(op.AuditVerify, wire.VerifyAudit{}),

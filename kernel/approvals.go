@@ -38,12 +38,15 @@ func (a approvals) Ask(ctx context.Context, req wire.AskApproval) (wire.AskReply
 
 func reply(a approve.Answer, err error) (wire.AskReply, error) { return wire.AskReply(a), err }
 
-// Pending implements op.Approvals: who may not answer a request does not see it.
+// Pending implements op.Approvals: who may not answer a request, and has not made
+// it, does not see it.
 func (a approvals) Pending(ctx context.Context, _ wire.None) ([]wire.Approval, error) {
 	all, err := a.k.Approvals.Pending()
 	list := []wire.Approval{}
+	c := op.CallerOf(ctx)
 	for _, r := range all {
-		if a.k.Ops.Permit(op.CallerOf(ctx), op.CapabilityApprove, r.Session) == nil || r.Principal == op.CallerOf(ctx).User {
+		own := r.Principal == c.User && (c.Session == "" || c.Session == r.Session)
+		if own || a.k.Ops.Permit(c, op.CapabilityApprove, r.Session) == nil {
 			list = append(list, wire.Approval(r))
 		}
 	}

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -10,6 +11,9 @@ import (
 
 	"astrid/kernel/approve"
 	"astrid/kernel/audit"
+	"astrid/kernel/bus"
+	"astrid/kernel/capsule"
+	"astrid/kernel/capsule/host"
 	"astrid/kernel/fault"
 	"astrid/kernel/op"
 	"astrid/kernel/socket"
@@ -24,7 +28,8 @@ func (k *Kernel) record(ctx context.Context, r op.Record) error {
 		Action: action(r), Authorization: authorization(r), Outcome: audit.Of(r.Err),
 	}
 	if fault.Is(r.Err, fault.Denied) {
-		k.lifecycle("authorization_denied", r.Session, map[string]any{"resource": r.Session, "action": r.Method, "reason": r.Err.Error()})
+		about := bus.Message{Session: r.Session, Principal: cmp.Or(r.Caller.User, k.Identity.Root())}
+		k.lifecycle("authorization_denied", about, map[string]any{"resource": r.Session, "action": r.Method, "reason": r.Err.Error()})
 		if !r.Audited {
 			k.Audit.Note(rec)
 			return nil
@@ -85,18 +90,19 @@ func (k *Kernel) happened(r op.Record) {
 			k.noteCommit(r.Session, reply.Number)
 		}
 	case wire.Session:
-		k.lifecycle("session_created", reply.Name, map[string]any{"session_id": reply.Name})
+		k.lifecycle("session_created", bus.Message{Session: reply.Name}, map[string]any{"session_id": reply.Name})
 	case wire.Revoked:
 		for _, id := range reply.IDs {
-			k.lifecycle("capability_revoked", "", map[string]any{"capability_id": id})
+			k.lifecycle("capability_revoked", bus.Message{Principal: r.Caller.User}, map[string]any{"capability_id": id})
 		}
 	case wire.Capability:
-		k.lifecycle("capability_granted", reply.Session, map[string]any{"capability_id": reply.ID, "resource": reply.Resource, "action": r.Method})
+		about := bus.Message{Session: reply.Session, Principal: cmp.Or(reply.User, k.Identity.Root())}
+		k.lifecycle("capability_granted", about, map[string]any{"capability_id": reply.ID, "resource": reply.Resource, "action": r.Method})
 	}
 	if r.Method == op.Down {
 		k.Allowances.ClearSession(r.Session)
 		k.Caps.EndSession(r.Session)
-		k.lifecycle("session_ended", r.Session, map[string]any{"session_id": r.Session})
+		k.lifecycle("session_ended", bus.Message{Session: r.Session}, map[string]any{"session_id": r.Session})
 	}
 }
 
@@ -163,6 +169,18 @@ func scope(decision string) string {
 		return "always"
 	}
 	return "once"
+}
+
+// recordDenial records that a capsule has denied a message.
+func (k *Kernel) recordDenial(by capsule.ID, c host.Caller, reason string) {
+	err := k.Audit.Append(context.Background(), audit.Record{
+		Session: c.Session, Principal: c.Principal,
+		Action:        audit.Action{Type: audit.Denial, Fields: audit.Fields{"what": c.Topic, "resource": "capsule " + string(by), "reason": reason}},
+		Authorization: audit.Authorization{Type: audit.Denied, Fields: audit.Fields{"reason": "interceptor"}}, Outcome: audit.Outcome{Kind: fault.Denied.Code(), Text: reason},
+	})
+	if err != nil {
+		k.config.Log.Error("a denial was not recorded", "capsule", by, "err", err)
+	}
 }
 
 // Connections are noted: a flood of them must not hold up anybody.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"astrid/kernel/bus"
+	"astrid/kernel/capsule"
 	"astrid/kernel/idle"
 	"astrid/kernel/socket"
 	"astrid/kernel/wire"
@@ -26,6 +27,12 @@ func (k *Kernel) startBackground(ctx context.Context) error {
 		}
 	})
 	k.running.Go(func() { k.tick(ctx) })
+	k.running.Go(func() {
+		if err := k.Router.Run(ctx); err != nil {
+			k.config.Log.Error("messages are not routed any more", "err", err)
+		}
+	})
+	k.running.Go(func() { k.Capsules.Supervise(ctx) })
 	k.running.Go(func() { k.recordMissed(ctx) })
 	return nil
 }
@@ -83,6 +90,11 @@ func (k *Kernel) needs() (needs []string) {
 	}
 	if n := k.Ops.Running(); n > 0 {
 		needs = append(needs, counted(n, "operation"))
+	}
+	for _, s := range k.Capsules.List() {
+		if s.State == capsule.Ready && (s.Capabilities.Uplink || len(s.Uplinks) > 0 || len(s.Crons) > 0) {
+			needs = append(needs, "the capsule "+string(s.Package.Name))
+		}
 	}
 	return needs
 }

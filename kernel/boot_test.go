@@ -82,8 +82,8 @@ func TestBootAndStop(t *testing.T) {
 		}
 	}
 	want := strings.Split("boot bus|boot home|boot lock|boot remains|boot configuration|boot state store|boot runtime key|boot capabilities|boot audit log|"+
-		"boot sessions|boot socket|boot token|boot allowances|boot identity|boot approvals|boot operations|boot control tree|boot clients|boot background|boot ready|"+
-		"stop ready|stop background|stop clients|stop control tree|stop token|stop socket|stop sessions|stop audit log|stop state store|stop lock|stop bus", "|")
+		"boot sessions|boot socket|boot token|boot allowances|boot identity|boot approvals|boot capsules|boot operations|boot control tree|boot clients|boot background|boot ready|"+
+		"stop ready|stop background|stop clients|stop control tree|stop capsules|stop token|stop socket|stop sessions|stop audit log|stop state store|stop lock|stop bus", "|")
 	if !slices.Equal(steps, want) {
 		t.Errorf("steps: %q", steps)
 	}

@@ -17,6 +17,7 @@ type Config struct {
 	Exe      string       // the astrid binary, for view servers; default /proc/self/exe
 	UserHome string       // the user's home directory, a workspace that needs confirmation; may be empty
 	Environ  []string     // of view servers
+	Bwrap    string       // bubblewrap, for programs of capsules; empty: there is none
 	Build    string       // build id; default "unknown"
 	Log      *slog.Logger // default: discarded
 

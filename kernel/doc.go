@@ -1,13 +1,15 @@
 // Package kernel is the control plane of Astrid: one Kernel per home owns what it
 // remembers (state store, audit log, keys), who may do what (identity,
 // capabilities, allowances, approvals), the message bus, the table of sessions,
-// the operation table, the control tree and the socket. It holds no business
-// logic, and nothing else of Astrid reaches a workspace but through it.
+// the operation table, the capsules and their router, the control tree and the
+// socket. It holds no business logic, and nothing else of Astrid reaches a
+// workspace but through it.
 //
 // # Invariants of the whole system
 //
 //  1. One kernel a home: whoever holds the flock on sessions/system.lock. It is
-//     taken before anything else in the home is touched and given back last.
+//     taken before anything but the home's directories is touched and given
+//     back last.
 //  2. Nothing that is done in a view reaches the workspace but by a commit, and
 //     every commit is one operation of the table that its caller was entitled to.
 //  3. A commit is all or nothing over a crash at any instant.
@@ -38,6 +40,9 @@
 //     and no request for approval, and what is lost is counted and told.
 //  15. What is allowed for a session ends with it, or a minute after the last
 //     frontend has gone.
+//  16. A capsule may do what its manifest asks for and was granted to it. What it
+//     changes lies in the view of the session that called it; a call ends at its
+//     limits, and a capsule that fails does so alone.
 //
 // # Boot and stop
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"astrid/kernel/op"
@@ -23,7 +24,7 @@ func (f face) Version() wire.VersionReply {
 // Status implements op.Kernel.
 func (f face) Status(ctx context.Context) (wire.KernelStatus, error) {
 	k := f.k
-	sessions, err := k.Sessions.List(ctx)
+	sessions, err := k.visibleSessions(ctx)
 	if err != nil {
 		return wire.KernelStatus{}, err
 	}
@@ -41,6 +42,13 @@ func (f face) Status(ctx context.Context) (wire.KernelStatus, error) {
 		s.AuditFailed = err.Error()
 	}
 	return s, nil
+}
+
+// visibleSessions are the sessions that the caller may know of.
+func (k *Kernel) visibleSessions(ctx context.Context) ([]wire.Session, error) {
+	list, err := k.Sessions.List(ctx)
+	caller := op.CallerOf(ctx)
+	return slices.DeleteFunc(list, func(s wire.Session) bool { return !k.Ops.Sees(caller, s.Name) }), err
 }
 
 // Shutdown implements op.Kernel.

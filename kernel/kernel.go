@@ -14,11 +14,14 @@ import (
 	"astrid/kernel/audit"
 	"astrid/kernel/bus"
 	"astrid/kernel/cap"
+	"astrid/kernel/capsule"
+	"astrid/kernel/capsule/wasm"
 	"astrid/kernel/config"
 	"astrid/kernel/home"
 	"astrid/kernel/identity"
 	"astrid/kernel/idle"
 	"astrid/kernel/op"
+	"astrid/kernel/router"
 	"astrid/kernel/session"
 	"astrid/kernel/socket"
 	"astrid/kernel/store"
@@ -33,6 +36,8 @@ type Kernel struct {
 	Settings   config.Config
 	State      *store.Store
 	Key        cap.Key
+	Capsules   *capsule.Registry
+	Router     *router.Router
 	Caps       *cap.Store
 	Audit      *audit.Log
 	Sessions   *session.Table
@@ -53,6 +58,12 @@ type Kernel struct {
 	lock     *os.File
 	records  *store.Store // of the audit log
 	commits  *store.Space
+	switches *store.Space // which capsules are off
+	wasm     *wasm.Engine
+	crons    *crons
+
+	installing sync.Mutex // one installation or removal at a time
+
 	listener *net.UnixListener
 	quiet    context.CancelFunc // ends what works in the background
 	running  sync.WaitGroup     // counts it
@@ -96,7 +107,7 @@ func New(ctx context.Context, c Config) (*Kernel, error) {
 		}
 	}
 	c.Log.Info("kernel ready", "pid", os.Getpid(), "home", c.Home.String(), "took", k.boot)
-	k.lifecycle("kernel_started", "", map[string]any{"version": wire.Version})
+	k.lifecycle("kernel_started", bus.Message{}, map[string]any{"version": wire.Version})
 	return k, nil
 }
 

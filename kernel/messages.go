@@ -138,28 +138,32 @@ func (k *Kernel) publish(m bus.Message, payload wire.Raw, err error) {
 	}
 }
 
-// lifecycle publishes an event of the kernel's life.
-func (k *Kernel) lifecycle(kind, session string, members map[string]any) {
+// lifecycle publishes an event of the kernel's life. about says which session and
+// whom it concerns; what concerns neither is for everybody to see.
+func (k *Kernel) lifecycle(kind string, about bus.Message, members map[string]any) {
 	topic, event, err := wire.NewEvent(kind, wire.EventMeta{EventID: wire.NewUUID(), Timestamp: wire.Stamp(time.Now()), Source: "kernel"}, members)
-	k.publish(bus.Message{Topic: bus.Topic(topic), Session: session}, wire.Custom(event), err)
+	about.Topic = bus.Topic(topic)
+	k.publish(about, wire.Custom(event), err)
 }
 
 // announce tells clients of a request for approval, or of the answer to it.
 func (k *Kernel) announce(r approve.Request, a *approve.Answer) {
-	m := bus.Message{Topic: "astrid.v1.approval", Session: r.Session, Principal: r.Principal}
+	about := bus.Message{Session: r.Session, Principal: r.Principal}
+	m := about
+	m.Topic = "astrid.v1.approval"
 	if a == nil {
 		payload, err := r.Payload()
 		k.publish(m, payload, err)
-		k.lifecycle("approval_requested", r.Session, map[string]any{"request_id": r.ID, "resource": r.Resource, "action": r.Action, "description": r.Reason})
+		k.lifecycle("approval_requested", about, map[string]any{"request_id": r.ID, "resource": r.Resource, "action": r.Action, "description": r.Reason})
 		return
 	}
 	m.Topic += bus.Topic(".response." + r.ID)
 	payload, err := a.Payload()
 	k.publish(m, payload, err)
 	if a.Approved {
-		k.lifecycle("approval_granted", r.Session, map[string]any{"request_id": r.ID})
+		k.lifecycle("approval_granted", about, map[string]any{"request_id": r.ID})
 	} else {
-		k.lifecycle("approval_denied", r.Session, map[string]any{"request_id": r.ID, "reason": a.Reason})
+		k.lifecycle("approval_denied", about, map[string]any{"request_id": r.ID, "reason": a.Reason})
 	}
 }
 

@@ -54,7 +54,7 @@ func (f face) Metrics(ctx context.Context, _ wire.None, w io.Writer) error {
 }
 
 func (k *Kernel) sessionMetrics(ctx context.Context, m *metrics) error {
-	sessions, err := k.Sessions.List(ctx)
+	sessions, err := k.visibleSessions(ctx)
 	if err != nil {
 		return err
 	}

@@ -42,14 +42,14 @@ func (p people) Unlink(_ context.Context, req wire.UnlinkUser) (wire.Removed, er
 func (p people) Tokens(context.Context, wire.None) ([]wire.TokenInfo, error) { return p.Store.Tokens() }
 
 // MintToken implements op.Identity. A token can reach no further than who makes
-// it: only the owner makes tokens of the owner.
+// it: only the owner makes tokens of others.
 func (p people) MintToken(ctx context.Context, req wire.MintToken) (wire.MintedToken, error) {
 	u, err := p.Find(req.User)
 	if err != nil {
 		return wire.MintedToken{}, err
 	}
-	if c := op.CallerOf(ctx); u.ID == p.Root() && c.Principal != op.Owner {
-		return wire.MintedToken{}, fault.New(fault.Denied, "only the owner of this kernel makes tokens that are as good as the owner's")
+	if c := op.CallerOf(ctx); u.ID != c.User && c.Principal != op.Owner {
+		return wire.MintedToken{}, fault.New(fault.Denied, "only the owner of this kernel makes tokens of other users")
 	}
 	ttl, err := seconds(req.TTL)
 	if err != nil {

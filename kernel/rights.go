@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"sync"
+
 	"astrid/kernel/cap"
 	"astrid/kernel/identity"
 	"astrid/kernel/op"
@@ -13,17 +15,18 @@ import (
 type rights struct {
 	caps  *cap.Store
 	users *identity.Store
+	names *sync.Map // by id of a user: its cap.UserID, which never changes
 }
 
 var _ op.Rights = rights{}
 
 // Allowed implements op.Rights.
 func (r rights) Allowed(user string, need op.Capability, session string) (spend func() error, err error) {
-	u, err := r.users.Find(user)
+	name, err := r.name(user)
 	if err != nil {
 		return nil, err
 	}
-	token, err := r.caps.Check(capUser(u), cap.Invoke, cap.Operation(session, need.String()))
+	token, err := r.caps.Check(name, cap.Invoke, cap.Operation(session, need.String()))
 	if err != nil {
 		return nil, err
 	}
@@ -31,6 +34,20 @@ func (r rights) Allowed(user string, need op.Capability, session string) (spend 
 		return func() error { return r.caps.Use(token.ID) }, nil
 	}
 	return nil, nil
+}
+
+// name is how tokens name the user of an id. Every message of the bus asks for
+// it, once a client.
+func (r rights) name(user string) (cap.UserID, error) {
+	if known, ok := r.names.Load(user); ok {
+		return known.(cap.UserID), nil
+	}
+	u, err := r.users.Find(user)
+	if err != nil {
+		return cap.UserID{}, err
+	}
+	r.names.Store(user, capUser(u))
+	return capUser(u), nil
 }
 
 // capUser is how tokens name a user: by the first bytes of the public key, or,

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"astrid/kernel/bus"
+	"astrid/kernel/config"
 	"astrid/kernel/fault"
 	"astrid/kernel/op"
 )
@@ -85,8 +87,12 @@ func (k *Kernel) noteEnded(method string, err error) {
 }
 
 // nothingUp tells whether no session is up and no client there, and if so closes the operation
-// table in the same instant, so that no session comes up behind its back.
+// table in the same instant, so that no session comes up behind its back. A
+// kernel that is configured to stay does.
 func (k *Kernel) nothingUp() bool {
+	if k.Settings.Idle == config.Never {
+		return false
+	}
 	seen := k.Ops.Started()
 	if clients, _, _ := k.Socket.Stats(); clients > 0 {
 		return false
@@ -112,7 +118,7 @@ func (k *Kernel) Stop(reason string) error {
 	k.Shutdown(reason)
 	reason = k.stopping()
 	k.config.Log.Info("kernel stopping", "reason", reason)
-	k.lifecycle("kernel_shutdown", "", map[string]any{"reason": reason})
+	k.lifecycle("kernel_shutdown", bus.Message{}, map[string]any{"reason": reason})
 	k.Ops.Close(reason)
 	ctx, cancel := context.WithTimeout(context.Background(), k.config.StopTimeout)
 	defer cancel()

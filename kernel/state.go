@@ -3,6 +3,7 @@ package kernel
 import (
 	"context"
 	"io"
+	"strings"
 
 	"astrid/kernel/fault"
 	"astrid/kernel/op"
@@ -28,19 +29,25 @@ func (s state) space(namespace string) (*store.Space, error) {
 // own refuses to change what the kernel itself keeps, which has operations of
 // its own that keep it sound.
 func own(namespace string) error {
-	switch store.Namespace(namespace) {
-	case store.Identity, store.SystemTokens, store.CapTokens, store.CapRevoked, store.CapUsed, store.Allowances, store.Deferred, store.BusCursors, committed:
-		return fault.New(fault.Denied, "the namespace %s is the kernel's own: change it by its operations", namespace)
+	family, _, _ := strings.Cut(namespace, ":")
+	switch family {
+	case "system", "caps", "allowances", "approvals", "bus", "audit":
+		return fault.New(fault.Denied, "the namespace %.64q is the kernel's own: change it by its operations", namespace)
 	}
 	return nil
 }
 
+// readable is the namespace unless what it holds is nobody's to see.
+func (s state) readable(namespace string) (*store.Space, error) {
+	if namespace == string(store.SystemTokens) {
+		return nil, fault.New(fault.Denied, "the namespace %s is the kernel's own: nobody reads it", namespace)
+	}
+	return s.space(namespace)
+}
+
 // Get implements op.State.
 func (s state) Get(_ context.Context, req wire.KVKey) (wire.KVValue, error) {
-	if req.Namespace == string(store.SystemTokens) {
-		return wire.KVValue{}, own(req.Namespace)
-	}
-	p, err := s.space(req.Namespace)
+	p, err := s.readable(req.Namespace)
 	if err != nil {
 		return wire.KVValue{}, err
 	}
@@ -106,7 +113,7 @@ func (s state) Delete(_ context.Context, req wire.KVKey) (wire.Removed, error) {
 
 // Keys implements op.State.
 func (s state) Keys(_ context.Context, req wire.KVList) (wire.KVKeys, error) {
-	p, err := s.space(req.Namespace)
+	p, err := s.readable(req.Namespace)
 	if err != nil {
 		return wire.KVKeys{}, err
 	}
@@ -131,5 +138,10 @@ func (s state) Clear(_ context.Context, req wire.KVClear) (wire.Cleared, error) 
 	return wire.Cleared{Cleared: n}, err
 }
 
-// Backup implements op.State.
-func (s state) Backup(_ context.Context, _ wire.None, w io.Writer) error { return s.Store.Backup(w) }
+// Backup implements op.State. It holds what is nobody's to see.
+func (s state) Backup(ctx context.Context, _ wire.None, w io.Writer) error {
+	if op.CallerOf(ctx).Principal != op.Owner {
+		return fault.New(fault.Denied, "a backup holds everything: only the owner of this kernel makes one")
+	}
+	return s.Store.Backup(w)
+}

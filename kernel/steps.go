@@ -7,7 +7,10 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"astrid/ctl"
 	"astrid/kernel/fault"
@@ -32,7 +35,7 @@ const (
 )
 
 // steps is the boot, in the order of section 2 of the 0.2 protocol; what that
-// does in a step of its own and is not here belongs to capsules. The lock comes
+// does in a step of its own and is not here belongs to MCP servers. The lock comes
 // before everything that it guards, and clients last, when all that they can
 // reach is there.
 func (k *Kernel) steps() []step {
@@ -56,6 +59,7 @@ func (k *Kernel) steps() []step {
 		{name: "allowances", do: k.openAllowances},
 		{name: "identity", do: k.openIdentity},
 		{name: "approvals", do: k.openApprovals},
+		{name: "capsules", do: k.openCapsules, undo: k.closeCapsules},
 		{name: "operations", do: k.openTable},
 		{name: "control tree", do: k.mountCtl, undo: func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, k.config.StopTimeout/ctlShare)
@@ -73,6 +77,9 @@ func (k *Kernel) steps() []step {
 			k.boot = time.Since(k.Started)
 			k.Ops.Open()
 			if err := k.bringUp(ctx); err != nil {
+				return err
+			}
+			if err := k.loadCapsules(ctx); err != nil {
 				return err
 			}
 			return home.WriteFileAtomic(h.Ready(), nil)
@@ -105,12 +112,38 @@ func (k *Kernel) unbind(context.Context) error {
 }
 
 func (k *Kernel) openSocket(ctx context.Context) error {
+	clients, pending, err := connections()
+	if err != nil {
+		return err
+	}
 	k.Socket = socket.New(socket.Config{
+		MaxClients: clients, MaxPending: pending,
 		Listener: k.listener, Token: k.Token, Table: k.Ops, Bus: k.Bus, Log: k.config.Log,
 		Owner: k.Identity.Root(), User: k.Identity.Recognise, Opened: k.clientOpened, Closed: k.clientClosed, Refused: k.noteRefused,
 	})
 	k.Socket.Start(context.WithoutCancel(ctx))
 	return nil
+}
+
+// spare is how many descriptors clients leave to everything else at least: a
+// store that can open no file takes no more writes.
+const spare = 64
+
+// connections is how many clients there may be, and handshakes beside them, with
+// the descriptors that this process may have; 0 stands for what is usual.
+func connections() (clients, pending int, err error) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, 0, fault.Wrap(fault.KindOf(err), err, "ask for the limit of descriptors")
+	}
+	if limit.Cur >= 8*socket.MaxClients {
+		return 0, 0, nil
+	}
+	rest := int(limit.Cur) - max(spare, int(limit.Cur)/4)
+	if rest < 4 {
+		return 0, 0, fault.New(fault.Limit, "this process may have %d descriptors, and a kernel needs %d: raise the limit (ulimit -n)", limit.Cur, 2*spare)
+	}
+	return min(rest-rest/4, socket.MaxClients), min(rest/4, socket.MaxPending), nil
 }
 
 func (k *Kernel) openSessions(context.Context) (err error) {
@@ -145,9 +178,9 @@ func (k *Kernel) openTable(context.Context) error {
 	k.Ops = op.New(op.Config{
 		Services: op.Services{
 			Sessions: k.Sessions, Kernel: face{k}, Identity: people{k.Identity}, Caps: tokens{k.Caps, k.Identity}, Approvals: approvals{k},
-			Audit: auditLog{k.Audit}, Bus: messages{k}, State: state{k.State, k.Settings.CapsuleQuota},
+			Audit: auditLog{k.Audit}, Bus: messages{k}, State: state{k.State, k.Settings.CapsuleQuota}, Capsules: plugged{k},
 		},
-		Rights: rights{k.Caps, k.Identity}, Log: k.config.Log, Booting: true, Ended: k.noteEnded,
+		Rights: rights{k.Caps, k.Identity, new(sync.Map)}, Log: k.config.Log, Booting: true, Ended: k.noteEnded,
 		Record: k.record, Writable: k.Audit.Err,
 	})
 	return nil

@@ -85,10 +85,12 @@ func (b *Bus) Subscribe(o Options) (*Subscription, error) {
 	return s, nil
 }
 
-// replay gives a new subscriber what is remembered.
+// replay gives a new subscriber what is remembered, for which its queues get room.
 //
 // Preconditions: b.mu is held.
 func (b *Bus) replay(s *Subscription) {
+	s.options.Messages += b.past.held
+	s.options.Bytes += b.past.size
 	b.past.since(s.options.Since, func(m *Message) {
 		for _, p := range s.options.Patterns {
 			if p.Match(m.Topic) {

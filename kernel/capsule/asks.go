@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// Asks lists what the capsule may do, one sentence each.
+func (c Capabilities) Asks() []string { return c.beyond(Capabilities{}) }
+
 // beyond lists what c asks for and before did not, one sentence each.
 func (c Capabilities) beyond(before Capabilities) []string {
 	asks := []string{}

@@ -18,6 +18,7 @@
 //	├── state.db/ audit.db/         0700, the stores of the kernel
 //	├── keys/runtime.key            0600, what the kernel signs with
 //	├── config.toml                 what people configure
+//	├── cache/                      0700, machine code of capsules
 //	├── logs/ capsules/ shared/
 //
 // # Contract

@@ -94,6 +94,9 @@ func (h Home) ViewLog(name string) string { return h.join("logs", "view-"+name+"
 // Capsules holds one directory a capsule.
 func (h Home) Capsules() string { return h.join("capsules") }
 
+// CompileCache holds machine code of capsules.
+func (h Home) CompileCache() string { return h.join("cache") }
+
 // Shared is what capsules share.
 func (h Home) Shared() string { return h.join("shared") }
 

@@ -30,7 +30,8 @@ func (t *Store) Resolve(platform, account string) (found wire.User, err error) {
 	return found, err
 }
 
-// Link makes an account that of a user (by id or name), or re-points it.
+// Link makes an account that of a user (by id or name), or re-points it, unless
+// it is the owner's own.
 func (t *Store) Link(platform, account, who, method string) (made wire.UserLink, err error) {
 	if platform, account, err = checkAccount(platform, account); err != nil {
 		return made, err
@@ -42,6 +43,9 @@ func (t *Store) Link(platform, account, who, method string) (made wire.UserLink,
 		u, err := t.find(tx, who)
 		if err != nil {
 			return err
+		}
+		if platform == RootPlatform && account == RootAccount && u.ID != t.root {
+			return errRootLink(platform, account)
 		}
 		made = wire.UserLink{Platform: platform, Account: account, User: u.ID, Linked: t.now(), Method: method}
 		return t.write(tx, linkKey(platform, account), link(made))
@@ -71,9 +75,13 @@ func (t *Store) Unlink(platform, account string) (existed bool, err error) {
 		return false, err
 	}
 	if platform == RootPlatform && account == RootAccount {
-		return false, fault.New(fault.Denied, "the link of %s/%s says who owns this kernel and stays", platform, account)
+		return false, errRootLink(platform, account)
 	}
 	return t.space.Delete(linkKey(platform, account))
+}
+
+func errRootLink(platform, account string) error {
+	return fault.New(fault.Denied, "the link of %s/%s says who owns this kernel and stays", platform, account)
 }
 
 // checkAccount normalises a platform and an account.

@@ -104,6 +104,9 @@ func (t *Store) CreateUser(name string, key ed25519.PublicKey) (made wire.User, 
 	if err := checkName(name); err != nil {
 		return made, err
 	}
+	if _, err := wire.ParseUUID(name); err == nil {
+		return made, fault.New(fault.Usage, "a display name must not be an id, which could be another user's")
+	}
 	if len(key) != 0 && len(key) != ed25519.PublicKeySize {
 		return made, fault.New(fault.Usage, "a public key has %d bytes, not %d", ed25519.PublicKeySize, len(key))
 	}

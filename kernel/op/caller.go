@@ -92,6 +92,20 @@ func (t *Table) permit(c Caller, need Capability, session, method string) (spend
 	return spend, nil
 }
 
+// Demand is Permit for what a door does by itself as if it were the operation
+// method: it spends a right that is good for one, and a refusal is recorded.
+func (t *Table) Demand(ctx context.Context, method, session string) error {
+	e, c := t.entries[method], CallerOf(ctx)
+	spend, err := t.permit(c, e.Need, session, method)
+	if err == nil && spend != nil {
+		err = spend()
+	}
+	if err == nil {
+		return nil
+	}
+	return t.record(ctx, Record{Method: method, Need: e.Need, Session: session, Caller: c, Began: t.config.Now(), Err: err})
+}
+
 func denied(method string, need Capability, why string) error {
 	return fault.New(fault.Denied, "%q needs the capability %s: %s", method, need, why)
 }

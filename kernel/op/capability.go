@@ -33,6 +33,7 @@ const (
 	StateRead
 	StateWrite
 	KernelLog
+	ToolCall
 	capabilities
 )
 
@@ -66,6 +67,7 @@ func names() [capabilities]string {
 		StateRead:         "state:read",
 		StateWrite:        "state:write",
 		KernelLog:         "kernel:log",
+		ToolCall:          "tool:call",
 	}
 }
 

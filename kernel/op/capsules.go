@@ -1,37 +1,22 @@
 package op
 
-import (
-	"context"
+import "astrid/kernel/wire"
 
-	"astrid/kernel/fault"
-	"astrid/kernel/wire"
-)
-
-// capsuleEntries are the methods of the 0.2 protocol, answered for a kernel
-// that has no capsules loaded.
-func capsuleEntries(a Approvals) []*Entry {
+// capsuleEntries are the methods of the 0.2 protocol and what goes beyond them.
+func capsuleEntries(c Capsules, a Approvals) []*Entry {
 	approve := unary(ApproveCapability, CapabilityApprove, policy{audited: true, max: 10}, "approve a request, as 0.2 names it", a.Approve)
 	approve.about, approve.judges = requestSession(a), true
 	return []*Entry{
-		unary(ListCapsules, CapsuleRead, policy{}, "list the capsules", nothing[string]),
-		unary(GetCommands, CapsuleRead, policy{status: wire.StatusCommands}, "list the commands of the capsules", nothing[wire.Command]),
-		unary(GetCapsuleMetadata, CapsuleRead, policy{status: wire.StatusCapsuleMetadata}, "describe the capsules", nothing[wire.CapsuleMetadata]),
-		unary(ReloadCapsules, CapsuleReload, policy{audited: true, max: 5}, "load the capsules again", reload),
-		unary(InstallCapsule, CapsuleInstall, policy{audited: true, max: 10}, "install a capsule",
-			unsupported[wire.InstallCapsule]("Installation logic not yet implemented in kernel router")),
+		unary(ListCapsules, CapsuleRead, plain(), "list the ids of the capsules", c.IDs),
+		unary(GetCommands, CapsuleRead, policy{status: wire.StatusCommands}, "list the commands of the capsules", c.Commands),
+		unary(GetCapsuleMetadata, CapsuleRead, policy{status: wire.StatusCapsuleMetadata}, "describe the capsules", c.Metadata),
+		unary(ReloadCapsules, CapsuleReload, policy{audited: true, max: 5}, "load what is new, changed or failed", c.Reload),
+		unary(InstallCapsule, CapsuleInstall, policy{audited: true, max: 10}, "install or upgrade a capsule", c.Install),
 		approve,
-	}
-}
-
-func nothing[T any](context.Context, wire.None) ([]T, error) { return []T{}, nil }
-
-func reload(context.Context, wire.None) (wire.Reloaded, error) {
-	return wire.Reloaded{Status: "reloaded"}, nil
-}
-
-// unsupported answers with the sentence that clients of 0.2 know.
-func unsupported[P any](text string) func(context.Context, P) (wire.None, error) {
-	return func(context.Context, P) (wire.None, error) {
-		return wire.None{}, fault.New(fault.Unsupported, "%s", text)
+		unary(CapsuleInfos, CapsuleRead, plain(), "list the capsules with their state", c.Infos),
+		unary(RemoveCapsule, CapsuleInstall, audited(), "end a capsule and take it off the disk", c.Remove),
+		unary(EnableCapsule, CapsuleReload, audited(), "switch a capsule on", c.Enable),
+		unary(DisableCapsule, CapsuleReload, audited(), "switch a capsule off", c.Disable),
+		unary(CallTool, ToolCall, audited(), "call a tool of a capsule", c.Call),
 	}
 }

@@ -72,12 +72,18 @@ const (
 	ReloadCapsules     = "ReloadCapsules"
 	InstallCapsule     = "InstallCapsule"
 	ApproveCapability  = "ApproveCapability"
+
+	CapsuleInfos   = "capsules"
+	RemoveCapsule  = "capsule.remove"
+	EnableCapsule  = "capsule.enable"
+	DisableCapsule = "capsule.disable"
+	CallTool       = "capsule.call"
 )
 
 // build is the table.
 func (t *Table) build(s Services) []*Entry {
 	return slices.Concat(sessionEntries(s.Sessions, t.Sees), kernelEntries(s.Kernel), identityEntries(s.Identity), capEntries(s.Caps),
-		approvalEntries(s.Approvals), auditEntries(s.Audit), busEntries(s.Bus), stateEntries(s.State), capsuleEntries(s.Approvals))
+		approvalEntries(s.Approvals), auditEntries(s.Audit), busEntries(s.Bus), stateEntries(s.State), capsuleEntries(s.Capsules, s.Approvals))
 }
 
 // The rules that entries are made with.

@@ -175,7 +175,6 @@ func TestBadRequests(t *testing.T) {
 		"a mangled workspace":       {op.Up, `{"dir":"/\ufffd"}`, fault.Usage},
 		"no such session":           {op.Status, `{"session":"y"}`, fault.NotFound},
 		"a stream without a sink":   {op.Patch, `{"session":"x"}`, fault.Internal},
-		"install, as 0.2 says":      {op.InstallCapsule, `{"source":"s","workspace":false}`, fault.Unsupported},
 		"approve what nobody asked": {op.ApproveCapability, `{"request_id":"r","signature":"s"}`, fault.NotFound},
 	} {
 		if _, err := table.Do(owner(), c.method, wire.Raw(c.params), nil); !fault.Is(err, c.want) {

@@ -17,6 +17,7 @@ type Services struct {
 	Audit     Audit
 	Bus       Bus
 	State     State
+	Capsules  Capsules
 }
 
 // Kernel is what the table asks of the kernel itself.
@@ -83,6 +84,22 @@ type Bus interface {
 	// Events writes messages; what it has written reaches the caller when it
 	// has nothing more to write for now, if w has a method Flush() error.
 	Events(ctx context.Context, req wire.EventsRequest, w io.Writer) error
+}
+
+// Capsules are the plugins of the kernel.
+type Capsules interface {
+	// IDs, Commands and Metadata are as 0.2 answers.
+	IDs(ctx context.Context, _ wire.None) ([]string, error)
+	Commands(ctx context.Context, _ wire.None) ([]wire.Command, error)
+	Metadata(ctx context.Context, _ wire.None) ([]wire.CapsuleMetadata, error)
+	Infos(ctx context.Context, _ wire.None) ([]wire.CapsuleInfo, error)
+	// Reload loads what is new, changed or failed, and ends what is gone.
+	Reload(ctx context.Context, _ wire.None) (wire.Reloaded, error)
+	Install(ctx context.Context, req wire.InstallCapsule) (wire.Installation, error)
+	Remove(ctx context.Context, req wire.ByID) (wire.None, error)
+	Enable(ctx context.Context, req wire.ByID) (wire.None, error)
+	Disable(ctx context.Context, req wire.ByID) (wire.None, error)
+	Call(ctx context.Context, req wire.CallTool) (wire.ToolResult, error)
 }
 
 // State is the state store.

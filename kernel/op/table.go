@@ -107,11 +107,19 @@ func (t *Table) Counts() (done, failed uint64) { return t.done.Load(), t.failed.
 // Do runs an operation whose params are JSON, absent when nil. out receives the
 // bytes of one that streams and may be nil for the others.
 func (t *Table) Do(ctx context.Context, method string, params wire.Raw, out io.Writer) (Result, error) {
+	return t.DoOnce(ctx, method, params, out, func() {})
+}
+
+// DoOnce is Do that calls understood when the params are needed no more, unless
+// it ends before.
+func (t *Table) DoOnce(ctx context.Context, method string, params wire.Raw, out io.Writer, understood func()) (Result, error) {
 	return t.do(ctx, method, out, func(into any) error {
-		if params == nil {
-			params = wire.Raw("{}")
+		defer understood()
+		text := params
+		if params = nil; text == nil { // an operation may last: it must not hold its text
+			text = wire.Raw("{}")
 		}
-		return wire.Decode(params, into)
+		return wire.Decode(text, into)
 	})
 }
 
@@ -188,7 +196,7 @@ func (t *Table) admit(e *Entry, rec *Record, params any) error {
 	if err != nil {
 		return err
 	}
-	if e.Audited && t.config.Writable != nil {
+	if e.Audited && e.Need != KernelShutdown && t.config.Writable != nil { // a kernel that cannot record can be stopped
 		if err := t.config.Writable(); err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ type link struct {
 	target   Target
 	action   string
 	priority int
+	exact    bool                        // an interceptor of just this topic: it serves what is asked there
 	bridge   func(context.Context, task) // the end of a chain; nil: an interceptor
 }
 
@@ -30,6 +31,10 @@ func (r *Router) chain(m *bus.Message) []link {
 		if _, tool := cutTool(m.Topic); !tool || !slices.ContainsFunc(chain, own) {
 			chain = append(chain, end)
 		}
+		return chain
+	}
+	if _, tool := toolCall(m); tool && !slices.ContainsFunc(chain, func(l link) bool { return l.exact }) {
+		chain = append(chain, link{bridge: func(_ context.Context, t task) { r.unclaimed(t.message) }})
 	}
 	return chain
 }
@@ -46,7 +51,7 @@ func (r *Router) interceptors(t bus.Topic, not capsule.ID) (chain []link) {
 			if err != nil || !p.Match(t) {
 				continue
 			}
-			l := link{id: s.Package.Name, source: s.Source, target: target, action: i.Action, priority: defaultPriority}
+			l := link{id: s.Package.Name, source: s.Source, target: target, action: i.Action, priority: defaultPriority, exact: i.Event == string(t)}
 			if i.Priority != nil {
 				l.priority = *i.Priority
 			}

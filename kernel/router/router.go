@@ -107,7 +107,6 @@ func (r *Router) take(ctx context.Context, m *bus.Message) {
 	}
 	t := task{message: m, chain: r.chain(m)}
 	if len(t.chain) == 0 {
-		r.unclaimed(m)
 		return
 	}
 	t.payload = wire.GuestBytes(m.Payload)

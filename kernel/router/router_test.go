@@ -190,6 +190,13 @@ func TestAToolIsCalledAndItsResultPublished(t *testing.T) {
 	r.await(`a!read {"x":1} for p`, `a!fail {} for p`)
 }
 
+// Who only looks on does not keep the caller of a tool that is not there waiting.
+func TestAToolThatNobodyHasIsAnsweredAfterInterceptors(t *testing.T) {
+	r := start(t, "a", interceptor("tool.v1.*", "hear", ""))
+	r.publish("tool.v1.execute.none", request("none", `{}`))
+	r.hear(result("none", "no capsule that is loaded has the tool none", true))
+}
+
 func TestInterceptorsRunByPriorityAndRewrite(t *testing.T) {
 	r := start(t,
 		"a", readTool,
@@ -225,6 +232,7 @@ func TestFinalIsTheEndWithoutADenial(t *testing.T) {
 	r := start(t, "a", interceptor("x.y", "one", "priority = 1\n"), "b", interceptor("x.y", "two", "")+interceptor("x.z", "end", ""))
 	r.hooks["a.one"] = func(context.Context, []byte) ([]byte, error) { return []byte{1}, nil }
 	r.publish("x.y", `{"type":"custom","data":{"q":1}}`)
+	r.await(`a.one {"q":1}`)
 	r.publish("x.z", `{"type":"custom","data":1}`)
 	r.await(`a.one {"q":1}`, `b.end 1`)
 }

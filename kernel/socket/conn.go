@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"astrid/kernel/bus"
 	"astrid/kernel/fault"
 	"astrid/kernel/op"
@@ -27,7 +29,8 @@ type conn struct {
 	caller op.Caller
 	sub    *bus.Subscription // nil without a bus
 
-	queue chan []byte // frames for the writer
+	queue chan []byte         // frames for the writer
+	room  *semaphore.Weighted // of QueueBytes, for what is queued
 	slots chan struct{}
 	ops   sync.WaitGroup
 
@@ -39,7 +42,7 @@ type conn struct {
 func newConn(s *Server, c *net.UnixConn, about Client) *conn {
 	return &conn{
 		server: s, sock: c, about: about, caller: about.Caller,
-		queue: make(chan []byte, s.config.QueueFrames),
+		queue: make(chan []byte, s.config.QueueFrames), room: semaphore.NewWeighted(s.config.QueueBytes),
 		slots: make(chan struct{}, s.config.MaxInflight),
 	}
 }
@@ -129,7 +132,7 @@ func (c *conn) goodbye(err error) {
 	}
 }
 
-// frame is one frame and what gives back its room.
+// frame is one frame and what gives back its room, which may be called again.
 type frame struct {
 	data []byte
 	done func()
@@ -180,7 +183,7 @@ func (c *conn) reserve(ctx context.Context, size int64) (done func(), err error)
 	if err := c.server.room.Acquire(ctx, size); err != nil {
 		return nil, fault.Wrap(fault.Limit, err, "no room for a frame of %d bytes: %d are being received", size, c.server.config.MaxReceive)
 	}
-	return func() { c.server.room.Release(size) }, nil
+	return sync.OnceFunc(func() { c.server.room.Release(size) }), nil
 }
 
 // deadline bounds the reading of size more bytes, unless the connection drains,
@@ -207,8 +210,12 @@ func perByte(size int) time.Duration { return time.Duration(size/1024) * time.Mi
 func (c *conn) handle(ctx context.Context, f frame) {
 	m, err := wire.ParseMessage(f.data)
 	if err != nil {
-		c.server.log.Debug("frame dropped", "pid", c.caller.PID, "err", err)
 		f.done()
+		if topic := salvage(f.data); strings.HasPrefix(topic, wire.RequestPrefix) {
+			c.answer(ctx, wire.ResponseTopic(topic), wire.ErrorResponse(err))
+			return
+		}
+		c.server.log.Debug("frame dropped", "pid", c.caller.PID, "err", err)
 		return
 	}
 	if !strings.HasPrefix(m.Topic, wire.RequestPrefix) || wire.PayloadType(m.Payload) != wire.TypeRawJSON {
@@ -225,8 +232,9 @@ func (c *conn) handle(ctx context.Context, f frame) {
 			"%d requests of this connection are under way: wait for one of them", cap(c.slots))))
 		return
 	}
+	payload, done := m.Payload, f.done
 	c.ops.Go(func() {
-		defer func() { f.done(); <-c.slots }()
-		c.perform(ctx, topic, m.Payload)
+		defer func() { done(); <-c.slots }()
+		c.perform(ctx, topic, payload, done)
 	})
 }

@@ -15,11 +15,12 @@
 //
 // # Requests
 //
-// Each frame after that is one wire.Message. What has no topic or no payload,
-// or is no JSON, is logged and dropped. None of that ends the connection. A
-// frame over 10 MiB, or one that stops arriving halfway, does: the stream is out
-// of step. Frames over 16 KiB share MaxReceive bytes over all clients and wait
-// for room before they are read.
+// Each frame after that is one wire.Message. What has no topic or no payload, or
+// is no JSON, is logged and dropped, unless it is a request as far as its topic
+// can be read: then it is answered. None of that ends the connection. A frame
+// over 10 MiB, or one that stops arriving halfway, does: the stream is out
+// of step. Frames over 16 KiB share MaxReceive bytes over all clients, from before
+// they are read until they are understood, and wait for room.
 //
 // A raw_json payload on astrid.v1.request.ID runs one operation and is answered
 // on astrid.v1.response.ID, always, exactly once, whether it succeeded, failed,
@@ -47,7 +48,7 @@
 //
 // # Slow clients
 //
-// Each client has a queue of its own, bounded in frames. An operation whose
+// Each client has a queue of its own, bounded in frames and bytes. An operation whose
 // client does not read waits for room, nobody else does. A frame that cannot be
 // written within WriteTimeout plus a millisecond a KiB ends the connection.
 //

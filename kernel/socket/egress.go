@@ -52,22 +52,22 @@ func (c *conn) deafen() {
 
 // Visible makes the filter of a caller: which messages of the bus it may see.
 //
-// A caller sees what is its own or on behalf of nobody. What is about a session
-// it sees if it may read that session, and requests for approval if it may
-// answer them; a caller that is bound to one session sees nothing of others.
+// A caller sees what is its own or concerns nobody and no session. What is about
+// a session it sees if it may read that session, and requests for approval if it
+// may answer them; a caller that is bound to one session sees nothing else.
 func Visible(t *op.Table, c op.Caller) func(*bus.Message) bool {
 	return func(m *bus.Message) bool {
 		switch {
-		case c.Session != "" && m.Session != "" && m.Session != c.Session:
-			return false
-		case c.Principal == op.Owner, m.Principal != "" && m.Principal == c.User:
+		case m.Session == "" && m.Principal == "":
 			return true
-		case m.Session == "":
-			return m.Principal == ""
+		case c.Session != "" && m.Session != c.Session:
+			return false
+		case c.Principal == op.Owner, m.Principal == c.User:
+			return true
 		case bus.Urgent(m.Topic):
 			return t.Permit(c, op.CapabilityApprove, m.Session) == nil
 		}
-		return t.Sees(c, m.Session)
+		return m.Session != "" && t.Sees(c, m.Session)
 	}
 }
 

@@ -36,7 +36,7 @@ func (c *conn) ingress(ctx context.Context, m wire.Message) {
 	case approval:
 		err = c.approve(ctx, id, m.Payload)
 	case admitted(m.Topic) && c.server.config.Bus != nil:
-		err = c.publish(m)
+		err = c.publish(ctx, m)
 	default:
 		c.server.log.Debug("message ignored: nothing listens to it", "pid", c.caller.PID, "topic", m.Topic)
 	}
@@ -47,8 +47,8 @@ func (c *conn) ingress(ctx context.Context, m wire.Message) {
 
 // publish puts a client's message on the bus. What it claims of its source and
 // time is not believed.
-func (c *conn) publish(m wire.Message) error {
-	if err := c.server.config.Table.Permit(c.caller, op.BusPublish, c.caller.Session); err != nil {
+func (c *conn) publish(ctx context.Context, m wire.Message) error {
+	if err := c.server.config.Table.Demand(ctx, op.Publish, c.caller.Session); err != nil {
 		return err
 	}
 	payload, err := wire.ParsePayload(m.Payload)

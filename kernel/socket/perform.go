@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"os"
@@ -11,22 +10,23 @@ import (
 	"astrid/kernel/wire"
 )
 
-// perform runs one request and answers it.
-func (c *conn) perform(ctx context.Context, topic string, payload wire.Raw) {
-	response, err := c.do(ctx, topic, payload)
+// perform runs one request and answers it. It calls understood when the payload
+// is needed no more.
+func (c *conn) perform(ctx context.Context, topic string, payload wire.Raw, understood func()) {
+	response, err := c.do(ctx, topic, payload, understood)
 	if err != nil {
 		response = wire.ErrorResponse(err)
 	}
 	c.answer(ctx, topic, response)
 }
 
-func (c *conn) do(ctx context.Context, topic string, payload wire.Raw) (wire.Response, error) {
+func (c *conn) do(ctx context.Context, topic string, payload wire.Raw, understood func()) (wire.Response, error) {
 	var req wire.Request
 	if err := wire.Decode(payload, &req); err != nil {
 		return wire.Response{}, err
 	}
-	out := bufio.NewWriterSize(&chunks{conn: c, ctx: ctx, topic: topic}, chunkSize)
-	result, err := c.server.config.Table.Do(ctx, req.Method, req.Params, out)
+	out := &chunks{conn: c, ctx: ctx, topic: topic}
+	result, err := c.server.config.Table.DoOnce(ctx, req.Method, req.Params, out, understood)
 	if err != nil {
 		return wire.Response{}, err
 	}
@@ -63,8 +63,12 @@ func frameOf(topic string, r wire.Response) ([]byte, error) {
 	return m.Append(nil)
 }
 
-// push queues a frame, waiting for room while the client lives.
+// push queues a frame, waiting for room while the client lives. A frame that is
+// larger than all the room goes alone.
 func (c *conn) push(ctx context.Context, frame []byte) error {
+	if err := c.room.Acquire(ctx, c.share(frame)); err != nil {
+		return fault.Wrap(fault.Interrupted, err, "the client is gone")
+	}
 	select {
 	case c.queue <- frame:
 		return nil
@@ -73,10 +77,14 @@ func (c *conn) push(ctx context.Context, frame []byte) error {
 	}
 }
 
+// share is what a frame takes of the room for what is queued.
+func (c *conn) share(frame []byte) int64 { return min(int64(len(frame)), c.server.config.QueueBytes) }
+
 // write sends queued frames until the queue is closed or the client fails, and
 // then takes what is still queued to nowhere, so that nobody waits.
 func (c *conn) write(ctx context.Context, cancel context.CancelFunc) {
 	for frame := range c.queue {
+		c.room.Release(c.share(frame)) // its successor may be made while it is written
 		if ctx.Err() != nil {
 			continue
 		}
@@ -102,25 +110,40 @@ func (c *conn) send(frame []byte) error {
 // chunkSize is how many bytes of a stream one message carries.
 const chunkSize = 256 << 10
 
-// chunks turns written bytes into Chunk messages.
+// chunks turns written bytes into Chunk messages. What does not fill one waits for
+// Flush; an operation that writes nothing costs nothing.
 type chunks struct {
-	conn  *conn
-	ctx   context.Context
-	topic string
-	seq   uint64
+	conn   *conn
+	ctx    context.Context
+	topic  string
+	seq    uint64
+	filled []byte // of the next message, less than chunkSize
 }
 
-// Write sends p as one message for each chunkSize bytes.
+// Write sends one message for each chunkSize bytes.
 func (w *chunks) Write(p []byte) (int, error) {
-	sent := 0
+	taken := 0
 	for len(p) > 0 {
-		n := min(len(p), chunkSize)
-		if err := w.chunk(p[:n]); err != nil {
-			return sent, err
+		n := min(len(p), chunkSize-len(w.filled))
+		w.filled = append(w.filled, p[:n]...)
+		taken, p = taken+n, p[n:]
+		if len(w.filled) == chunkSize {
+			if err := w.Flush(); err != nil {
+				return taken, err
+			}
 		}
-		sent, p = sent+n, p[n:]
 	}
-	return sent, nil
+	return taken, nil
+}
+
+// Flush sends what waits.
+func (w *chunks) Flush() error {
+	if len(w.filled) == 0 {
+		return nil
+	}
+	err := w.chunk(w.filled)
+	w.filled = w.filled[:0]
+	return err
 }
 
 func (w *chunks) chunk(p []byte) error {

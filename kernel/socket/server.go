@@ -20,6 +20,12 @@ import (
 	"astrid/kernel/op"
 )
 
+// What a Server takes at a time by default.
+const (
+	MaxPending = 1024 // handshakes
+	MaxClients = 2048 // past them
+)
+
 // Config says what a Server serves. A zero limit means its default.
 type Config struct {
 	Listener *net.UnixListener // closed by Close
@@ -41,22 +47,24 @@ type Config struct {
 	HandshakeTimeout time.Duration // 5 s, for each direction
 	BodyTimeout      time.Duration // 5 s, plus 1 ms a KiB: from the first byte of a frame to its last
 	WriteTimeout     time.Duration // 10 s, plus 1 ms a KiB
-	MaxPending       int           // 1024 handshakes at a time
-	MaxClients       int           // 2048 past their handshake
-	MaxReceive       int64         // 64 MiB of large frames that are being read or worked on, over all clients
+	MaxPending       int           // handshakes at a time
+	MaxClients       int           // clients past their handshake
+	MaxReceive       int64         // 64 MiB of large frames that are being read or understood, over all clients
 	MaxInflight      int           // 64 operations of one client
 	QueueFrames      int           // 64 frames that wait for one client
+	QueueBytes       int64         // 512 KiB of them, or one larger frame
 }
 
 func (c Config) withDefaults() Config {
 	fill(&c.HandshakeTimeout, 5*time.Second)
 	fill(&c.BodyTimeout, 5*time.Second)
 	fill(&c.WriteTimeout, 10*time.Second)
-	fill(&c.MaxPending, 1024)
-	fill(&c.MaxClients, 2048)
+	fill(&c.MaxPending, MaxPending)
+	fill(&c.MaxClients, MaxClients)
 	fill(&c.MaxReceive, 64<<20)
 	fill(&c.MaxInflight, 64)
 	fill(&c.QueueFrames, 64)
+	fill(&c.QueueBytes, 512<<10)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -170,19 +178,20 @@ func (s *Server) serve(ctx context.Context, c *net.UnixConn) {
 		return
 	}
 	client := newConn(s, c, about)
-	if !s.enter(client) {
-		_ = s.welcome(c, fmt.Sprintf("the kernel has %d clients already and takes no more", s.config.MaxClients))
+	if reason := s.enter(client); reason != "" {
+		_ = s.welcome(c, reason)
 		return
 	}
-	defer s.leave(client)
 	client.listen() // before the client is told that it is in
 	defer client.deafen()
 	if err := s.welcome(c, ""); err != nil {
+		s.leave(client)
 		return
 	}
 	s.log.Debug("client connected", "client_version", about.Name)
 	s.config.Opened(about)
 	defer s.config.Closed(about)
+	defer s.leave(client)
 	client.run(op.WithCaller(ctx, about.Caller))
 }
 
@@ -211,17 +220,22 @@ func (s *Server) dismiss(c *net.UnixConn, cred *unix.Ucred, err error) {
 	s.config.Refused(cred.Uid, uint32(cred.Pid), err)
 }
 
-// enter counts a client in; false when the server is closing or full.
-func (s *Server) enter(client *conn) bool {
+// enter counts a client in, or says why it is turned away.
+func (s *Server) enter(client *conn) (reason string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.pending, client.sock)
-	if s.closing || len(s.clients) >= s.config.MaxClients {
-		s.refused.Add(1)
-		return false
+	switch {
+	case s.closing:
+		reason = "the kernel is stopping"
+	case len(s.clients) >= s.config.MaxClients:
+		reason = fmt.Sprintf("the kernel has %d clients already and takes no more", s.config.MaxClients)
+	default:
+		s.clients[client] = struct{}{}
+		return ""
 	}
-	s.clients[client] = struct{}{}
-	return true
+	s.refused.Add(1)
+	return reason
 }
 
 func (s *Server) leave(client *conn) {

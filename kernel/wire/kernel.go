@@ -51,12 +51,6 @@ type ShutdownReply struct {
 	Stopping bool `json:"stopping"`
 }
 
-// InstallCapsule is the 0.2 request of that name.
-type InstallCapsule struct {
-	Source    string `json:"source"`
-	Workspace bool   `json:"workspace"`
-}
-
 // ApproveCapability is the 0.2 request of that name.
 type ApproveCapability struct {
 	RequestID string `json:"request_id"`

@@ -19,6 +19,10 @@
 // and the table shows their median and [least-greatest]. Where that spread is
 // wide, a ratio below 1.5 means nothing.
 //
+// Rows whose names begin with boot, op, audit or bus are of the kernel by itself
+// and have a table of their own; that of a home with 1 GB of state is measured
+// only when --only asks for it.
+//
 // It imports nothing of Astrid and drives the built program. Mounting overlayfs
 // and binding all systems to one path takes root; what cannot be mounted is left
 // out, with a line that says so.

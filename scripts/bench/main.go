@@ -45,7 +45,7 @@ func parse(args []string) (opt options, err error) {
 	set.IntVar(&opt.rounds, "rounds", 3, "how often each row is measured on each system")
 	set.IntVar(&opt.big, "big", 1024, "size of the big files, in MiB")
 	only := set.String("only", "", "measure the rows whose name matches this `regexp`")
-	set.BoolVar(&opt.json, "json", false, "print every sample as JSON instead of a table")
+	set.BoolVar(&opt.json, "json", false, "print every sample of the views as JSON instead of tables")
 	set.BoolVar(&opt.list, "list", false, "print the names of the rows and measure nothing")
 	set.StringVar(&opt.astrid, "astrid", "bin/astrid", "the program to measure")
 	set.StringVar(&opt.dir, "dir", os.TempDir(), "where the scratch directory is made")
@@ -64,15 +64,23 @@ func parse(args []string) (opt options, err error) {
 }
 
 func run(ctx context.Context, opt options) error {
-	rows := selected(opt.only)
+	rows, ofKernel := selected(opt.only), selectedKernel(opt.only)
 	switch {
 	case opt.list:
 		for _, r := range rows {
 			fmt.Println(r.name)
 		}
+		for _, r := range ofKernel {
+			fmt.Println(r.name)
+		}
 		return nil
-	case len(rows) == 0:
+	case len(rows)+len(ofKernel) == 0:
 		return fmt.Errorf("no row matches %s (see --list)", opt.only)
+	}
+	if len(ofKernel) > 0 && !opt.json {
+		if err := kernels(ctx, opt, ofKernel, os.Stdout); err != nil || len(rows) == 0 {
+			return err
+		}
 	}
 	b, err := newBench(ctx, opt)
 	if err != nil {

@@ -278,6 +278,6 @@ func Of(s op.Sessions) (op.Services, *Kernel) {
 	rest := &Services{}
 	return op.Services{
 		Sessions: s, Kernel: k, Identity: Identity{rest}, Caps: Capabilities{rest}, Approvals: Approvals{rest},
-		Audit: Audit{rest}, Bus: Bus{rest}, State: State{rest},
+		Audit: Audit{rest}, Bus: Bus{rest}, State: State{rest}, Capsules: Capsules{rest},
 	}, k
 }

@@ -58,6 +58,9 @@ type Audit struct{ *Services }
 // Bus is a bus that has carried one message.
 type Bus struct{ *Services }
 
+// Capsules has one, demo.
+type Capsules struct{ *Services }
+
 // State is a store in which every key has the value "v".
 type State struct{ *Services }
 
@@ -68,6 +71,7 @@ var (
 	_ op.Audit        = Audit{}
 	_ op.Bus          = Bus{}
 	_ op.State        = State{}
+	_ op.Capsules     = Capsules{}
 )
 
 func root() wire.User {
@@ -270,4 +274,64 @@ func (s State) Backup(_ context.Context, _ wire.None, w io.Writer) error {
 	s.hit("backup")
 	_, err := io.WriteString(w, "backup")
 	return err
+}
+
+// IDs lists none, as a kernel without capsules.
+func (c Capsules) IDs(context.Context, wire.None) ([]string, error) {
+	c.hit("ids")
+	return []string{}, nil
+}
+
+// Commands lists none.
+func (c Capsules) Commands(context.Context, wire.None) ([]wire.Command, error) {
+	c.hit("commands")
+	return []wire.Command{}, nil
+}
+
+// Metadata lists none.
+func (c Capsules) Metadata(context.Context, wire.None) ([]wire.CapsuleMetadata, error) {
+	c.hit("metadata")
+	return []wire.CapsuleMetadata{}, nil
+}
+
+// Infos lists demo.
+func (c Capsules) Infos(context.Context, wire.None) ([]wire.CapsuleInfo, error) {
+	c.hit("infos")
+	return []wire.CapsuleInfo{{ID: "demo", Version: "1.0.0", State: "ready", Since: epoch()}}, nil
+}
+
+// Reload reloads.
+func (c Capsules) Reload(context.Context, wire.None) (wire.Reloaded, error) {
+	c.hit("reload")
+	return wire.Reloaded{Status: "reloaded"}, nil
+}
+
+// Install installs demo from anywhere.
+func (c Capsules) Install(_ context.Context, req wire.InstallCapsule) (wire.Installation, error) {
+	c.hit("install " + req.Source)
+	return wire.Installation{ID: "demo", Version: "1.0.0", Asks: []string{}}, nil
+}
+
+// Remove removes.
+func (c Capsules) Remove(_ context.Context, req wire.ByID) (wire.None, error) {
+	c.hit("remove " + req.ID)
+	return wire.None{}, nil
+}
+
+// Enable enables.
+func (c Capsules) Enable(_ context.Context, req wire.ByID) (wire.None, error) {
+	c.hit("enable " + req.ID)
+	return wire.None{}, nil
+}
+
+// Disable disables.
+func (c Capsules) Disable(_ context.Context, req wire.ByID) (wire.None, error) {
+	c.hit("disable " + req.ID)
+	return wire.None{}, nil
+}
+
+// Call returns what it was given.
+func (c Capsules) Call(_ context.Context, req wire.CallTool) (wire.ToolResult, error) {
+	c.hit("call " + req.Tool)
+	return wire.ToolResult{Content: string(req.Arguments)}, nil
 }

@@ -57,7 +57,7 @@ func (a *app) down(ctx context.Context, req wire.DownRequest, yes bool) error {
 	if err := a.kernel.Call(ctx, op.Down, req, nil); err != nil {
 		return err
 	}
-	a.awaitLast(ctx, s)
+	a.awaitLast(ctx)
 	if a.json {
 		return a.print(wire.None{})
 	}

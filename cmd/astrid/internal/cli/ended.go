@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"astrid/kernel/op"
 	"astrid/kernel/wire"
 )
 
@@ -14,14 +15,19 @@ import (
 const endTime = 5 * time.Second
 
 // awaitLast waits, after the last session has gone down, until the kernel has
-// ended too.
-func (a *app) awaitLast(ctx context.Context, gone wire.Session) {
-	list, err := a.list(ctx)
-	for _, s := range list {
-		if err == nil && s.Name != gone.Name && s.State != "stopped" {
+// ended too, which it does when nobody but this program is connected. It hangs up.
+func (a *app) awaitLast(ctx context.Context) {
+	var k wire.KernelStatus
+	if err := a.kernel.Call(ctx, op.About, nil, &k); err != nil || k.Clients > 1 {
+		return
+	}
+	for _, s := range k.Sessions {
+		if s.State != "stopped" {
 			return
 		}
 	}
+	a.hangUp()
+	a.kernel = nil
 	a.awaitEnd(ctx)
 }
 

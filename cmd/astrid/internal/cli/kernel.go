@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -71,6 +72,7 @@ func (a *app) serveKernel(ctx context.Context, c kernel.Config, ready func(conte
 	}
 	defer log.Close()
 	c.Log = slog.New(slog.NewTextHandler(io.MultiWriter(a.Stderr, log), &slog.HandlerOptions{Level: c.Level}))
+	c.Bwrap, _ = exec.LookPath("bwrap") // without it programs of capsules are refused
 	if c.Listener, err = activated(); err != nil {
 		return err
 	}

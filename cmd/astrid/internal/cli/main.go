@@ -131,7 +131,7 @@ func (a *app) root() *cobra.Command {
 		a.upCommand(), a.pathCommand(), a.sessionsCommand(), a.statusCommand(), a.changesCommand(), a.diffCommand(),
 		a.commitCommand(), a.discardCommand(), a.runCommand(), a.downCommand(), a.recoverCommand(), a.versionCommand(),
 		a.approveCommand(), a.askCommand(), a.eventsCommand(), a.publishCommand(), a.auditCommand(), a.identityCommand(), a.capCommand(),
-		a.kvCommand(), a.callCommand(), a.daemonCommand(), a.manCommand(),
+		a.kvCommand(), a.capsuleCommand(), a.callCommand(), a.daemonCommand(), a.manCommand(),
 		a.kernelCommand(), a.viewServerCommand(),
 	)
 	return root

@@ -1,0 +1,31 @@
+// Package sdk is what a capsule written in Go is made with. It is compiled by
+// plain Go:
+//
+//	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o demo.wasm .
+//
+// A capsule says in init or in package variables what it serves; the kernel calls
+// it by the exports that this package has:
+//
+//	func init() {
+//		sdk.Tool("greet", func(c sdk.Call) ([]byte, error) {
+//			var in struct{ Name string }
+//			if err := c.Decode(&in); err != nil {
+//				return nil, err
+//			}
+//			return []byte("hello " + in.Name), nil
+//		})
+//	}
+//
+//	func main() {}
+//
+// and a manifest that declares the tool. What a capsule may do is what its
+// manifest asks for; a function that it may not use ends the call.
+//
+// The functions of the host are those of Astrid 0.2, so that a capsule made with
+// this package runs there too.
+//
+// For authors who know the 0.2 SDK for Rust: #[astrid::tool] is Tool,
+// #[astrid::interceptor] Interceptor, #[astrid::command] Command, #[astrid::cron]
+// Cron, #[astrid::run] Run; fs, ipc, kv, http, process, approval, identity and
+// sys have their functions under the names below.
+package sdk

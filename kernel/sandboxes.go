@@ -1,0 +1,83 @@
+package kernel
+
+import (
+	"context"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"astrid/kernel/capsule/host"
+	"astrid/kernel/capsule/proc"
+	"astrid/kernel/fault"
+)
+
+// sandboxes run programs of capsules, each in a sandbox around a session's view.
+type sandboxes struct{ k *Kernel }
+
+var _ host.Runner = sandboxes{}
+
+// Run implements host.Runner.
+func (s sandboxes) Run(ctx context.Context, session string, argv []string, stdout, stderr io.Writer) (int, error) {
+	view, base, err := s.k.workspace(session)
+	if err != nil {
+		return 0, err
+	}
+	nothing, err := os.Open(os.DevNull)
+	if err != nil {
+		return 0, fault.Wrap(fault.KindOf(err), err, "start %.64q", argv[0])
+	}
+	defer nothing.Close()
+	out, outDone, err := pipe(stdout)
+	if err != nil {
+		return 0, err
+	}
+	errs, errsDone, err := pipe(stderr)
+	if err != nil {
+		out.Close()
+		outDone.Wait()
+		return 0, err
+	}
+	box := proc.Sandbox{
+		Bwrap: s.k.config.Bwrap, View: view, Dir: base, Cwd: base, Home: s.k.Home.String(), UserHome: s.k.config.UserHome,
+		Cache: s.k.Home.Cache(session), Env: allowed(s.k.config.Environ), Stdin: nothing, Stdout: out, Stderr: errs,
+	}
+	code, err := box.Run(ctx, argv)
+	out.Close()
+	errs.Close()
+	outDone.Wait()
+	errsDone.Wait()
+	if code > 128 {
+		code = -1 // a signal ended it
+	}
+	return code, err
+}
+
+// pipe is a file whose bytes go to w.
+func pipe(w io.Writer) (*os.File, *sync.WaitGroup, error) {
+	from, to, err := os.Pipe()
+	if err != nil {
+		return nil, nil, fault.Wrap(fault.KindOf(err), err, "make a pipe")
+	}
+	var done sync.WaitGroup
+	done.Go(func() {
+		defer from.Close()
+		if _, err := io.Copy(w, from); err != nil {
+			_, _ = io.Copy(io.Discard, from) // the program is not to hang on its output
+		}
+	})
+	return to, &done, nil
+}
+
+// allowed is what a capsule's program gets of the environment (section 14.2 of
+// the 0.2 protocol).
+func allowed(environ []string) []string {
+	env := []string{"PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"}
+	for _, v := range environ {
+		if name, _, _ := strings.Cut(v, "="); slices.Contains([]string{"HOME", "USER", "SHELL", "TERM", "LANG"}, name) {
+			env = append(env, v)
+		}
+	}
+	return env
+}
