@@ -100,10 +100,14 @@ const (
 )
 
 // Unmount takes the mount away and returns when no descriptor, goroutine or
-// mount of it is left. It returns a *BusyError when somebody holds the mount,
-// and ctx's error when the mount is gone from here but still in use in another
-// mount namespace; in both cases the tree is still served.
+// mount of it is left. It returns a *BusyError when somebody holds the mount or
+// has files of it open in another mount namespace, and ctx's error when the mount
+// is gone from here but still there in another mount namespace; in both cases the
+// tree is still served.
 func (s *Server) Unmount(ctx context.Context) error {
+	if busy := s.busy(); len(busy.Holders) > 0 && busy.Opened() {
+		return busy // umount(2) knows of this namespace only
+	}
 	for try := 0; ; try++ {
 		err := s.umount(0)
 		if err == nil {

@@ -185,27 +185,38 @@ func (m memory) Allow(r approve.Request, decision string) error {
 	if a.Session == "" {
 		a.Session = noSession
 	}
-	line := command(r)
-	a.Pattern = cap.Pattern{Type: cap.CommandPattern, Command: escape(line)}
+	a.Pattern = cap.Pattern{Type: cap.CommandPattern, Command: escape(command(r))}
 	switch decision {
 	case approve.Once:
 		a.MaxUses, a.ExpiresAt = 1, time.Now().Add(approve.DeferredFor)
 	case approve.Session:
 		a.SessionOnly = true
 	}
-	if decision != approve.Once && line == r.Resource {
+	if decision != approve.Once && isLine(r) {
 		a.Pattern = cap.CommandPrefix(r.Action)
 	}
 	_, err := m.Add(a)
 	return err
 }
 
-// command is what an allowance for a request is about.
+// mark keeps the parts of what an allowance is about apart: no text of a request
+// has a control character, and the words of a command are not cut at this one.
+const mark = "\x1f"
+
+// command is what an allowance for a request is about, one text for each request
+// that is another one. The mark at the end of a command line is a word more, for
+// which a prefix has room; without one an allowance of before there were marks
+// is good for nothing.
 func command(r approve.Request) string {
-	if r.Resource == r.Action || strings.HasPrefix(r.Resource, r.Action+" ") {
-		return r.Resource
+	if isLine(r) {
+		return r.Resource + " " + mark
 	}
-	return strings.TrimSpace(r.Action + " " + r.Resource)
+	return mark + r.Action + mark + " " + r.Resource
+}
+
+// isLine tells whether the resource of a request is its command line.
+func isLine(r approve.Request) bool {
+	return r.Resource == r.Action || strings.HasPrefix(r.Resource, r.Action+" ")
 }
 
 // escape takes the meaning of glob characters away.

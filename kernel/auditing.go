@@ -25,7 +25,7 @@ import (
 func (k *Kernel) record(ctx context.Context, r op.Record) error {
 	rec := audit.Record{
 		Session: r.Session, Principal: r.Caller.User, Door: string(r.Caller.Door), PID: r.Caller.PID, Time: r.Began,
-		Action: action(r), Authorization: authorization(r), Outcome: audit.Of(r.Err),
+		Action: action(r), Authorization: authorization(r), Outcome: outcome(r),
 	}
 	if fault.Is(r.Err, fault.Denied) {
 		about := bus.Message{Session: r.Session, Principal: cmp.Or(r.Caller.User, k.Identity.Root())}
@@ -47,6 +47,9 @@ func action(r op.Record) audit.Action {
 	if fault.Is(r.Err, fault.Denied) {
 		return audit.Action{Type: audit.Denial, Fields: audit.Fields{"what": r.Method, "resource": r.Session, "reason": r.Err.Error()}}
 	}
+	if r.Method == op.CallTool {
+		return audit.Action{Type: audit.CapsuleToolCall, Fields: audit.Fields{"tool": r.Subject, "args_hash": hex.EncodeToString(r.Params[:])}}
+	}
 	switch reply := r.Reply.(type) {
 	case wire.CommitReply:
 		if r.Err == nil && reply.Number > 0 {
@@ -61,7 +64,19 @@ func action(r op.Record) audit.Action {
 			return audit.Action{Type: audit.CapabilityCreated, Fields: audit.Fields{"token_id": reply.ID, "resource": reply.Resource, "scope": reply.Scope}}
 		}
 	}
-	return audit.Action{Type: audit.Op, Fields: audit.Fields{"method": r.Method, "session": r.Session, "params_digest": hex.EncodeToString(r.Params[:])}}
+	fields := audit.Fields{"method": r.Method, "session": r.Session, "params_digest": hex.EncodeToString(r.Params[:])}
+	if r.Subject != "" {
+		fields["subject"] = r.Subject
+	}
+	return audit.Action{Type: audit.Op, Fields: fields}
+}
+
+// outcome is what came of it. A tool that answers with an error has failed.
+func outcome(r op.Record) audit.Outcome {
+	if reply, ok := r.Reply.(wire.ToolResult); ok && r.Err == nil && reply.IsError {
+		return audit.Of(fault.New(fault.Usage, "%.512s", strings.ToValidUTF8(reply.Content, "")))
+	}
+	return audit.Of(r.Err)
 }
 
 func commitOf(session string, number uint64, digest string) audit.Action {
@@ -110,8 +125,17 @@ func (k *Kernel) happened(r op.Record) {
 // that is in the audit log.
 const committed store.Namespace = "system:commits"
 
+// noteCommit keeps the number of a commit that is in the log. Commits of one
+// session may be recorded in another order than they were made in.
 func (k *Kernel) noteCommit(session string, number uint64) {
-	if err := k.commits.Set(session, strconv.AppendUint(nil, number, 10)); err != nil {
+	err := k.commits.Update(func(tx *store.Tx) error {
+		data, err := tx.Get(k.commits, session)
+		if known, bad := strconv.ParseUint(string(data), 10, 64); err == nil && bad == nil && known >= number {
+			return nil
+		}
+		return tx.Set(k.commits, session, strconv.AppendUint(nil, number, 10))
+	})
+	if err != nil {
 		k.config.Log.Warn("the number of a recorded commit was not kept: it may be recorded twice", "session", session, "err", err)
 	}
 }

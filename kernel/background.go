@@ -13,12 +13,14 @@ import (
 )
 
 // tickEvery is how often capsules are reminded that time passes (section 6.3 of
-// the 0.2 protocol).
+// the 0.2 protocol), and how long a token that expired is good at most for a
+// connection that is open.
 const tickEvery = 5 * time.Second
 
-// startBackground starts what works until the stop: the idle watch, the tick,
-// and the look at what happened while no kernel was there.
+// startBackground looks at what happened while no kernel was there, and starts
+// what works until the stop: the idle watch, the tick, and the rest.
 func (k *Kernel) startBackground(ctx context.Context) error {
+	k.recordMissed(ctx)
 	ctx, k.quiet = context.WithCancel(context.WithoutCancel(ctx))
 	k.Idle = idle.New(idle.Config{Timeout: k.Settings.Idle, Needs: k.needs, Retire: k.Sessions.Retire, Log: k.config.Log})
 	k.running.Go(func() {
@@ -33,7 +35,6 @@ func (k *Kernel) startBackground(ctx context.Context) error {
 		}
 	})
 	k.running.Go(func() { k.Capsules.Supervise(ctx) })
-	k.running.Go(func() { k.recordMissed(ctx) })
 	return nil
 }
 
@@ -54,6 +55,7 @@ func (k *Kernel) tick(ctx context.Context) {
 	for {
 		select {
 		case <-ticker.C:
+			k.Socket.Recheck()
 			k.publish(bus.Message{Topic: "astrid.v1.watchdog.tick", Source: wire.NewUUID(), Transient: true}, wire.Custom(wire.Raw("{}")), nil)
 		case <-ctx.Done():
 			return
@@ -61,9 +63,16 @@ func (k *Kernel) tick(ctx context.Context) {
 	}
 }
 
+// lookFor bounds how long the boot waits for views that do not say what they
+// have committed.
+const lookFor = 5 * time.Second
+
 // recordMissed puts commits into the audit log that were finished while no
-// kernel was there.
+// kernel was there. No operation runs yet: a commit of this kernel would be taken
+// for one of those, or hide them.
 func (k *Kernel) recordMissed(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
 	list, err := k.Sessions.List(ctx)
 	if err != nil {
 		return
@@ -76,7 +85,7 @@ func (k *Kernel) recordMissed(ctx context.Context) {
 		if err == nil {
 			err = k.catchUp(ctx, s.Name, status.Commits)
 		}
-		if err != nil && ctx.Err() == nil {
+		if err != nil {
 			k.config.Log.Warn("commits that were finished without a kernel may lack in the audit log", "session", s.Name, "err", err)
 		}
 	}

@@ -3,6 +3,7 @@ package kernel
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -65,6 +66,14 @@ func (p plugged) Infos(context.Context, wire.None) ([]wire.CapsuleInfo, error) {
 	for _, s := range p.k.Capsules.List() {
 		list = append(list, info(s))
 	}
+	for _, problem := range p.k.Capsules.Problems() {
+		if problem.Dir == "" || strings.HasPrefix(filepath.Base(problem.Dir), ".") {
+			continue
+		}
+		broken := info(capsule.Status{State: capsule.Failed, Why: problem.Text})
+		broken.ID, broken.Dir = filepath.Base(problem.Dir), problem.Dir
+		list = append(list, broken)
+	}
 	return list, nil
 }
 
@@ -73,7 +82,7 @@ func info(s capsule.Status) wire.CapsuleInfo {
 	i := wire.CapsuleInfo{
 		ID: string(s.Package.Name), Version: s.Package.Version, Description: s.Package.Description, State: string(s.State), Why: s.Why,
 		Since: s.Since.UTC(), Restarts: s.Restarts, Source: s.Source, Dir: s.Dir,
-		Tools: []string{}, Commands: []string{}, Interceptors: []string{}, Crons: []string{}, Asks: s.Capabilities.Asks(),
+		Tools: []string{}, Commands: []string{}, Interceptors: []string{}, Crons: []string{}, Asks: s.Asks(),
 	}
 	for _, t := range s.Tools {
 		i.Tools = append(i.Tools, t.Name)
@@ -113,12 +122,40 @@ func (p plugged) Install(ctx context.Context, req wire.InstallCapsule) (done wir
 		return done, err
 	}
 	err = p.k.loadCapsules(context.WithoutCancel(ctx))
+	done.State, done.Why = p.outcome(ctx, found.Package.Name)
+	return done, err
+}
+
+// patience is how long an installation waits for servers to tell their tools.
+const patience = 15 * time.Second
+
+// outcome is what became of a capsule that was just loaded.
+func (p plugged) outcome(ctx context.Context, id capsule.ID) (state, why string) {
 	for _, s := range p.k.Capsules.List() {
-		if s.Package.Name == found.Package.Name {
-			done.State, done.Why = string(s.State), s.Why
+		if s.Package.Name == id {
+			state, why = string(s.State), s.Why
 		}
 	}
-	return done, err
+	var loaded *unit
+	p.k.Capsules.Each(func(s capsule.Status, u capsule.Unit) bool {
+		if s.Package.Name == id {
+			loaded, _ = u.(*unit)
+		}
+		return loaded == nil
+	})
+	if loaded == nil || loaded.servers == nil {
+		return state, why
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case <-loaded.ready:
+		if err := loaded.Alive(); err != nil {
+			return string(capsule.Failed), err.Error()
+		}
+	case <-ctx.Done():
+	}
+	return state, why
 }
 
 // installer tells done what it is about to install, and asks if it must.
@@ -127,6 +164,9 @@ func (p plugged) installer(req wire.InstallCapsule, done *wire.Installation) cap
 		*done = wire.Installation{ID: string(in.New.Package.Name), Version: in.New.Package.Version, Asks: in.Asks}
 		if in.Old != nil {
 			done.Old = in.Old.Package.Version
+		}
+		if err := p.clash(in.New); err != nil {
+			return err
 		}
 		switch {
 		case req.DryRun:
@@ -142,6 +182,22 @@ func (p plugged) installer(req wire.InstallCapsule, done *wire.Installation) cap
 		}
 		return err
 	}}
+}
+
+// clash refuses a capsule that names a tool which another one serves: calls of it
+// would reach one of the two.
+func (p plugged) clash(f capsule.Found) error {
+	for _, s := range p.k.Capsules.List() {
+		if s.Package.Name == f.Package.Name {
+			continue
+		}
+		for _, t := range s.Tools {
+			if slices.ContainsFunc(f.Tools, func(own capsule.Tool) bool { return own.Name == t.Name }) {
+				return fault.New(fault.Exists, "the capsule %s serves a tool %q already: remove that capsule, or give the tool another name", s.Package.Name, t.Name)
+			}
+		}
+	}
+	return nil
 }
 
 // Remove implements op.Capsules.

@@ -4,20 +4,26 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"astrid/ctl/text"
+	"astrid/kernel"
 	"astrid/kernel/client"
 	"astrid/kernel/fault"
 	"astrid/kernel/home"
 	"astrid/kernel/op"
+	"astrid/kernel/store"
 	"astrid/kernel/wire"
 )
 
@@ -212,4 +218,106 @@ func TestTheDoorsAgree(t *testing.T) {
 	if got := read(t, filepath.Join(dir, "patch")); got != patch.String() || got == "" {
 		t.Errorf("the file's patch %q, the socket's %q", got, patch.String())
 	}
+}
+
+func TestAStopTellsThoseWhoWaitForAnApproval(t *testing.T) {
+	h := scratch(t, "h")
+	exe, _ := os.Executable()
+	k, err := kernel.New(t.Context(), kernel.Config{Home: h, Exe: exe, Environ: environ(), StopTimeout: 24 * time.Hour})
+	must(t, err)
+	c := dial(t, h)
+	asked := make(chan error, 1)
+	go func() {
+		asked <- c.Call(context.Background(), op.Ask, wire.AskApproval{Action: "a", Resource: "r"}, nil)
+	}()
+	eventually(t, "it waits", func() bool { list, _ := k.Approvals.Pending(); return len(list) == 1 })
+	must(t, k.Stop("test"))
+	if err := <-asked; !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "the kernel is stopping (test)") {
+		t.Errorf("it was told %v", err)
+	}
+	_ = os.Remove(h.Lock())
+}
+
+// Commits that a killed kernel did not record are in the log before the next one
+// serves anybody, and no commit is ever there twice.
+func TestEachCommitIsRecordedOnce(t *testing.T) {
+	h := scratch(t, "h")
+	pid := begin(t, h)
+	s := up(t, h, project(t))
+	commit(t, h, s, "one")
+	commit(t, h, s, "two")
+	kill(t, h, pid)
+	forgetCommits(t, h, s.Name)
+
+	pid = begin(t, h)
+	late := commits(t, h, s.Name)
+	if want := []string{"1", "2", "1", "2"}; !slices.Equal(late, want) {
+		t.Fatalf("what was missing is recorded as %q", late)
+	}
+	s = up(t, h, s.Base)
+	var all sync.WaitGroup
+	for i := range 6 {
+		all.Go(func() { commit(t, h, s, "x"+itoa(i)) })
+	}
+	all.Wait()
+	live := commits(t, h, s.Name)
+	kill(t, h, pid)
+	begin(t, h)
+	if after := commits(t, h, s.Name); !slices.Equal(after, live) {
+		t.Errorf("recorded were %q, and are %q", live, after)
+	}
+	seen := live[len(late):]
+	slices.Sort(seen)
+	if n := len(seen); n == 0 || n != len(slices.Compact(seen)) {
+		t.Errorf("recorded are %q", live)
+	}
+}
+
+// commit writes a file and commits it.
+func commit(t *testing.T, h home.Home, s wire.Session, name string) {
+	t.Helper()
+	c, err := client.Dial(context.Background(), h)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer c.Close()
+	if err := os.WriteFile(filepath.Join(s.Workspace, name), nil, 0o644); err != nil {
+		t.Error(err)
+	}
+	if err := c.Call(context.Background(), op.Commit, wire.For[wire.CommitRequest]{Session: s.Name}, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// commits are the numbers of the recorded commits of a session.
+func commits(t *testing.T, h home.Home, session string) (numbers []string) {
+	t.Helper()
+	for _, r := range auditLog(t, dial(t, h)) {
+		if r.Action["type"] == "commit" && r.Action["session"] == session {
+			numbers = append(numbers, fmt.Sprint(r.Action["number"]))
+		}
+	}
+	return numbers
+}
+
+func kill(t *testing.T, h home.Home, pid int) {
+	t.Helper()
+	must(t, syscall.Kill(pid, syscall.SIGKILL))
+	awaitDeath(t, pid)
+	lockFree(t, h)
+}
+
+// forgetCommits makes a dead kernel one that recorded no commit of a session.
+func forgetCommits(t *testing.T, h home.Home, session string) {
+	t.Helper()
+	s, err := store.Open(h.State(), store.Config{})
+	must(t, err)
+	p, err := s.Space("system:commits", store.SpaceOptions{})
+	must(t, err)
+	existed, err := p.Delete(session)
+	if !existed || err != nil {
+		t.Error(existed, err)
+	}
+	must(t, s.Close())
 }

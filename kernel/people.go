@@ -12,7 +12,10 @@ import (
 )
 
 // people is the identity store as the operation table sees it.
-type people struct{ *identity.Store }
+type people struct {
+	*identity.Store
+	revoked func() // ends the connections of a token that was revoked
+}
 
 var _ op.Identity = people{}
 
@@ -61,6 +64,9 @@ func (p people) MintToken(ctx context.Context, req wire.MintToken) (wire.MintedT
 // RevokeToken implements op.Identity.
 func (p people) RevokeToken(_ context.Context, req wire.ByID) (wire.Removed, error) {
 	existed, err := p.Store.RevokeToken(req.ID)
+	if existed && err == nil {
+		p.revoked()
+	}
 	return wire.Removed{Removed: existed}, err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,11 +37,12 @@ var _ capsule.Engine = plugins{}
 
 // unit is a capsule that runs.
 type unit struct {
-	k      *Kernel
-	found  capsule.Found
-	host   *host.Host
-	module *wasm.Module // nil: it has no component
-	ready  chan struct{}
+	k       *Kernel
+	found   capsule.Found
+	host    *host.Host
+	module  *wasm.Module // nil: it has no component
+	servers *servers     // nil: it has none
+	ready   chan struct{}
 
 	end  context.CancelFunc
 	loop sync.WaitGroup // its run export
@@ -59,9 +59,6 @@ func (p plugins) Start(ctx context.Context, f capsule.Found) (capsule.Unit, erro
 	if f.Package.Name == "astrid-capsule-cli" {
 		return nil, fault.New(fault.Unsupported, "the kernel accepts connections itself: the capsule %s is not needed, and not loaded", f.Package.Name)
 	}
-	if slices.ContainsFunc(f.MCPServers, func(s capsule.MCPServer) bool { return s.Type == "stdio" }) {
-		return nil, fault.New(fault.Unsupported, "the capsule %s brings an MCP server, and none is started yet: it is not loaded", f.Package.Name)
-	}
 	env, err := p.environment(f)
 	if err != nil {
 		return nil, err
@@ -70,7 +67,10 @@ func (p plugins) Start(ctx context.Context, f capsule.Found) (capsule.Unit, erro
 	if u.host, err = p.host(f, env); err != nil {
 		return nil, err
 	}
-	if err := u.start(ctx); err != nil {
+	if u.servers, err = newServers(p.k, f, env); err == nil {
+		err = u.start(ctx)
+	}
+	if err != nil {
 		u.host.Close()
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func (p plugins) host(f capsule.Found, env map[string]string) (*host.Host, error
 // start loads the component, and begins its loop if it has one.
 func (u *unit) start(ctx context.Context) error {
 	if len(u.found.Components) == 0 {
-		close(u.ready)
+		u.becomeReady()
 		return nil
 	}
 	c := u.found.Components[0]
@@ -130,10 +130,28 @@ func (u *unit) start(ctx context.Context) error {
 		return err
 	}
 	if !u.module.Has("run") {
-		close(u.ready)
+		u.becomeReady()
 		return nil
 	}
 	return u.begin()
+}
+
+// becomeReady says that the capsule is ready, once its servers have told their
+// tools.
+func (u *unit) becomeReady() {
+	if u.servers == nil {
+		close(u.ready)
+		return
+	}
+	ctx, end := context.WithCancel(context.Background())
+	u.end = end
+	u.loop.Go(func() {
+		defer close(u.ready)
+		u.servers.open(ctx)
+		if u.servers.alive() == nil {
+			u.k.injectSchemas()
+		}
+	})
 }
 
 // begin runs the loop, which hears interceptors by subscription.
@@ -160,6 +178,9 @@ func (u *unit) begin() error {
 	u.loop.Go(func() {
 		select {
 		case <-u.host.Ready():
+			if u.servers != nil {
+				u.servers.open(ctx)
+			}
 			close(u.ready)
 		case <-ctx.Done():
 		}
@@ -189,8 +210,14 @@ func (u *unit) Ready() <-chan struct{} { return u.ready }
 func (u *unit) Alive() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.looped
+	if u.looped != nil {
+		return u.looped
+	}
+	return u.servers.alive()
 }
+
+// Tools implements capsule.Toolbox.
+func (u *unit) Tools() []capsule.Tool { return u.servers.list() }
 
 // Close implements capsule.Unit.
 func (u *unit) Close(ctx context.Context) error {
@@ -199,9 +226,9 @@ func (u *unit) Close(ctx context.Context) error {
 		u.end()
 	}
 	u.host.Close()
-	var err error
+	err := u.servers.close(ctx)
 	if u.module != nil {
-		err = u.module.Close(ctx)
+		err = errors.Join(err, u.module.Close(ctx))
 	}
 	u.loop.Wait()
 	u.k.lifecycle("capsule_unloaded", bus.Message{}, map[string]any{"capsule_id": u.found.Package.Name, "capsule_name": u.found.Package.Name})
@@ -234,7 +261,12 @@ func (u *unit) call(ctx context.Context, export, name string, arguments []byte) 
 // Hook implements router.Target. A capsule with a loop has heard the message
 // already.
 func (u *unit) Hook(ctx context.Context, action string, payload []byte) ([]byte, error) {
-	if u.loops || u.module == nil {
+	switch {
+	case u.loops:
+		return nil, nil
+	case u.module == nil && u.servers != nil:
+		return u.servers.hook(ctx, action, payload)
+	case u.module == nil:
 		return nil, nil
 	}
 	return u.call(ctx, "astrid_hook_trigger", action, payload)
@@ -242,6 +274,9 @@ func (u *unit) Hook(ctx context.Context, action string, payload []byte) ([]byte,
 
 // Tool implements router.Target.
 func (u *unit) Tool(ctx context.Context, name string, arguments []byte) ([]byte, error) {
+	if by := u.servers.find(name); by != nil {
+		return u.servers.call(ctx, by, name, arguments)
+	}
 	return u.call(ctx, "astrid_tool_call", name, arguments)
 }
 
@@ -334,20 +369,26 @@ func onboarding(key string, e capsule.Env) map[string]any {
 // workspace finds the view of a session; without a name, that of the only one
 // that is up, as 0.2 knew but one workspace.
 func (k *Kernel) workspace(session string) (mount, base string, err error) {
+	s, err := k.session(session)
+	return s.Workspace, s.Base, err
+}
+
+// session finds a session that is up: the only one, when none is named.
+func (k *Kernel) session(name string) (s wire.Session, err error) {
 	list, err := k.Sessions.List(context.Background())
 	if err != nil {
-		return "", "", err
+		return s, err
 	}
-	up := slices.DeleteFunc(list, func(s wire.Session) bool { return s.State != "running" || session != "" && s.Name != session })
+	up := slices.DeleteFunc(list, func(s wire.Session) bool { return s.State != "running" || name != "" && s.Name != name })
 	switch {
 	case len(up) == 1:
-		return up[0].Workspace, up[0].Base, nil
-	case session != "":
-		return "", "", fault.New(fault.NotRunning, "the session %s is not up", session)
+		return up[0], nil
+	case name != "":
+		return s, fault.New(fault.NotRunning, "the session %s is not up", name)
 	case len(up) == 0:
-		return "", "", fault.New(fault.NotRunning, "no session is up, and a file function needs a workspace")
+		return s, fault.New(fault.NotRunning, "no session is up, and a file function needs a workspace")
 	}
-	return "", "", fault.New(fault.Usage, "several sessions are up, and the call is about none of them")
+	return s, fault.New(fault.Usage, "several sessions are up, and the call is about none of them")
 }
 
 // injectSchemas tells every capsule of the tools of all, under the key of 0.2.

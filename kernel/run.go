@@ -109,17 +109,19 @@ func (k *Kernel) nothingUp() bool {
 	return k.Ops.CloseIfIdle(seen, "no session is up")
 }
 
-// Stop stops the kernel: no operation begins any more, those under way may end,
-// and the boot is undone in reverse, all within Config.StopTimeout; what hangs
-// beyond that is logged with the stacks of all goroutines and left. Views that
-// programs work in stay up: they are named in the log and are no error. It may
-// be called once, by whoever called New if it does not call Run.
+// Stop stops the kernel: no operation begins any more, those that wait for an
+// approval are told, the others under way may end, and the boot is undone in
+// reverse, all within Config.StopTimeout; what hangs beyond that is logged with
+// the stacks of all goroutines and left. Views that programs work in stay up:
+// they are named in the log and are no error. It may be called once, by whoever
+// called New if it does not call Run.
 func (k *Kernel) Stop(reason string) error {
 	k.Shutdown(reason)
 	reason = k.stopping()
 	k.config.Log.Info("kernel stopping", "reason", reason)
 	k.lifecycle("kernel_shutdown", bus.Message{}, map[string]any{"reason": reason})
 	k.Ops.Close(reason)
+	k.Approvals.Close(reason)
 	ctx, cancel := context.WithTimeout(context.Background(), k.config.StopTimeout)
 	defer cancel()
 	done := make(chan error, 1)

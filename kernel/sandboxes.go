@@ -39,10 +39,8 @@ func (s sandboxes) Run(ctx context.Context, session string, argv []string, stdou
 		outDone.Wait()
 		return 0, err
 	}
-	box := proc.Sandbox{
-		Bwrap: s.k.config.Bwrap, View: view, Dir: base, Cwd: base, Home: s.k.Home.String(), UserHome: s.k.config.UserHome,
-		Cache: s.k.Home.Cache(session), Env: allowed(s.k.config.Environ), Stdin: nothing, Stdout: out, Stderr: errs,
-	}
+	box := s.k.sandbox(view, base, s.k.Home.Cache(session))
+	box.Stdin, box.Stdout, box.Stderr = nothing, out, errs
 	code, err := box.Run(ctx, argv)
 	out.Close()
 	errs.Close()
@@ -52,6 +50,14 @@ func (s sandboxes) Run(ctx context.Context, session string, argv []string, stdou
 		code = -1 // a signal ended it
 	}
 	return code, err
+}
+
+// sandbox is one around a view, for a program of a capsule.
+func (k *Kernel) sandbox(view, dir, cache string) proc.Sandbox {
+	return proc.Sandbox{
+		Bwrap: k.config.Bwrap, View: view, Dir: dir, Cwd: dir, Home: k.Home.String(), UserHome: k.config.UserHome,
+		Cache: cache, Env: allowed(k.config.Environ),
+	}
 }
 
 // pipe is a file whose bytes go to w.

@@ -187,6 +187,38 @@ func TestAnAskerWhoIsGoneIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+func TestAtAStopNobodyIsWaitedForAnyMore(t *testing.T) {
+	r := fresh(t)
+	kept, err := r.Defer(t.Context(), approve.Request{Action: "kept"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-r.asked
+	done := make(chan error, 1)
+	go func() {
+		_, err := r.Ask(t.Context(), approve.Request{Action: "act"}, 0)
+		done <- err
+	}()
+	q := <-r.asked
+	r.Close("test")
+	r.Close("again")
+	_, late := r.Ask(t.Context(), approve.Request{Action: "other"}, 0)
+	for name, err := range map[string]error{"who waits": <-done, "who comes late": late} {
+		if !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "the kernel is stopping (test)") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := r.Answer(t.Context(), q.ID, approve.Once, "", "u"); !fault.Is(err, fault.NotFound) {
+		t.Errorf("an answer to what was withdrawn: %v", err)
+	}
+	if list, err := r.Pending(); err != nil || len(list) != 1 || list[0].ID != kept.ID {
+		t.Errorf("kept: %+v, %v", list, err)
+	}
+	if want := []string{"asked kept", "asked act", `deny act by ""`}; !slices.Equal(r.records, want) {
+		t.Errorf("recorded %q", r.records)
+	}
+}
+
 func TestWhatCannotBeRecordedIsDenied(t *testing.T) {
 	r := fresh(t)
 	q, done := r.ask(t, "act")

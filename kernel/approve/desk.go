@@ -48,8 +48,11 @@ type Desk struct {
 	config   Config
 	deferred *store.Space
 
+	closing chan struct{} // closed by Close
+
 	mu      sync.Mutex
-	waiting map[string]*waiting
+	closed  string              // why; empty while open. Guarded by mu
+	waiting map[string]*waiting // guarded by mu
 }
 
 // waiting is one request that somebody waits for.
@@ -70,7 +73,30 @@ func New(c Config) (*Desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Desk{config: c, deferred: space, waiting: map[string]*waiting{}}, nil
+	return &Desk{config: c, deferred: space, closing: make(chan struct{}), waiting: map[string]*waiting{}}, nil
+}
+
+// Close withdraws every request that waits, and refuses others, with Kind
+// Unavailable: nobody could be waited for any more. What is kept stays. The
+// first reason given is the one that is told.
+func (d *Desk) Close(why string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed == "" {
+		d.closed = why
+		close(d.closing)
+	}
+}
+
+// errClosed says why nobody is asked.
+func (d *Desk) errClosed() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return stopping(d.closed)
+}
+
+func stopping(why string) error {
+	return fault.New(fault.Unavailable, "nobody is asked for approval: the kernel is stopping (%s); ask again when it is back", why)
 }
 
 // Ask asks and waits. timeout 0 is what is configured. The time that a person
@@ -137,6 +163,9 @@ func (d *Desk) remembered(ctx context.Context, r Request) (Answer, bool, error) 
 func (d *Desk) enter(r Request) (*waiting, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.closed != "" {
+		return nil, stopping(d.closed)
+	}
 	if len(d.waiting) >= MaxWaiting {
 		return nil, fault.New(fault.Limit, "%d requests wait for approval already", len(d.waiting))
 	}
@@ -157,29 +186,36 @@ func (d *Desk) leave(id string) *waiting {
 func (d *Desk) wait(ctx context.Context, w *waiting, timeout time.Duration) (Answer, error) {
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
+	gone := "" // why the asker cannot be answered
 	select {
 	case a := <-w.answer:
 		return a, nil
 	case <-timer.C:
+	case <-d.closing:
+		gone = "the kernel is stopping"
 	case <-ctx.Done():
+		gone = "the asker is gone"
 	}
-	if d.leave(w.ID) == nil { // answered in this very moment
+	switch {
+	case d.leave(w.ID) == nil: // answered in this very moment
 		return <-w.answer, nil
+	case gone == "":
+		return d.unanswered(ctx, w.Request)
 	}
-	if ctx.Err() != nil {
-		return d.withdrawn(ctx, w.Request)
-	}
-	return d.unanswered(ctx, w.Request)
+	return d.withdrawn(ctx, w.Request, gone)
 }
 
-// withdrawn ends a request whose asker is gone.
-func (d *Desk) withdrawn(ctx context.Context, r Request) (Answer, error) {
-	a := Answer{ID: r.ID, Decision: Deny, Reason: "the asker is gone"}
+// withdrawn ends a request that no answer could reach.
+func (d *Desk) withdrawn(ctx context.Context, r Request, gone string) (Answer, error) {
+	a := Answer{ID: r.ID, Decision: Deny, Reason: gone}
 	d.config.Announce(r, &a)
 	if err := d.config.Record(context.WithoutCancel(ctx), r, &a); err != nil {
 		return Answer{}, err
 	}
-	return Answer{}, fault.Wrap(fault.Interrupted, ctx.Err(), "the request for approval was withdrawn")
+	if err := ctx.Err(); err != nil {
+		return Answer{}, fault.Wrap(fault.Interrupted, err, "the request for approval was withdrawn")
+	}
+	return Answer{}, d.errClosed()
 }
 
 // unanswered denies a request, and keeps it for a late answer.

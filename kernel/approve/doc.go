@@ -3,10 +3,11 @@
 //
 // # Contract
 //
-// Ask returns when an answer came, the time is over, or its context ended. What
-// was allowed before answers at once. Otherwise the request is announced
-// (Config.Announce), waits, and is recorded: that it was asked and what came of
-// it, before the asker learns of it. When it cannot be recorded it is denied.
+// Ask returns when an answer came, the time is over, its context ended, or the
+// Desk was closed. What was allowed before answers at once. Otherwise the request
+// is announced (Config.Announce), waits, and is recorded: that it was asked and
+// what came of it, before the asker learns of it. When it cannot be recorded it
+// is denied.
 //
 // Who may answer is not decided here: the operation table does, by the session
 // that SessionOf names. The first answer counts; a second one is NotFound.

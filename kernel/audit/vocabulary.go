@@ -68,7 +68,7 @@ func (t Type) fields() (names string, known bool) {
 	case ConnectionRefused:
 		return "uid reason", true
 	case Op:
-		return "method session params_digest", true
+		return "method session params_digest subject", true
 	case Commit:
 		return "session number digest", true
 	case Denial:

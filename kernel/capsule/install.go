@@ -97,15 +97,15 @@ func (i Installer) compare(staged string) (in Installation, err error) {
 	if err := in.New.VerifyComponents(); err != nil {
 		return in, err
 	}
-	before := Capabilities{}
+	before := &Manifest{}
 	old, err := Load(i.dir(in.New.Package.Name))
 	switch {
 	case err == nil:
-		in.Old, before = &old, old.Capabilities
+		in.Old, before = &old, &old.Manifest
 	case !errors.Is(err, fs.ErrNotExist):
 		in.Old = nil // what is there is broken, and is replaced
 	}
-	in.Asks = in.New.Capabilities.beyond(before)
+	in.Asks = in.New.beyond(before)
 	return in, nil
 }
 

@@ -34,6 +34,10 @@ type Unit interface {
 	Close(ctx context.Context) error
 }
 
+// Toolbox is a Unit that serves tools which its manifest does not name. Tools
+// must not call the Registry.
+type Toolbox interface{ Tools() []Tool }
+
 // Engine makes a Unit of a capsule.
 type Engine interface {
 	Start(ctx context.Context, f Found) (Unit, error)
@@ -257,9 +261,18 @@ func (r *Registry) List() []Status {
 	defer r.mu.Unlock()
 	list := make([]Status, 0, len(r.entries))
 	for _, e := range r.entries {
-		list = append(list, e.Status)
+		list = append(list, e.status())
 	}
 	return list
+}
+
+// status is the entry with all tools that it serves. Registry.mu is held.
+func (e *entry) status() Status {
+	s := e.Status
+	if box, ok := e.unit.(Toolbox); ok {
+		s.Tools = slices.Concat(s.Tools, box.Tools())
+	}
+	return s
 }
 
 // Problems are what the last Load found wrong.
@@ -278,7 +291,7 @@ func (r *Registry) Each(f func(Status, Unit) bool) {
 	statuses := make([]Status, 0, len(r.entries))
 	for _, e := range r.entries {
 		if e.unit != nil {
-			running, units, statuses = append(running, e), append(units, e.unit), append(statuses, e.Status)
+			running, units, statuses = append(running, e), append(units, e.unit), append(statuses, e.status())
 		}
 	}
 	r.mu.Unlock()

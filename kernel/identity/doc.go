@@ -7,7 +7,9 @@
 // Every change is one transaction and survives a power cut before it is
 // acknowledged. Display names are unique: creating a second user of a name is an
 // error of Kind Exists (in 0.2 the last one took the name away). Linking an
-// account that is linked already re-points it.
+// account that is linked already re-points it. Names, platforms and accounts are
+// valid UTF-8 of at most MaxName and MaxAccount bytes, without '/' and control
+// characters.
 //
 // Of a token only the BLAKE3 hash is kept; the token itself is returned once, by
 // MintToken. One that is past its time or revoked is as unknown as one that

@@ -90,12 +90,28 @@ func TestUsersAndLinks(t *testing.T) {
 func TestBadNamesAreRefused(t *testing.T) {
 	id, _, _ := fresh(t)
 	for name, call := range map[string]func() error{
-		"a slash in a platform":  func() error { _, err := id.Link("a/b", "1", "root", "m"); return err },
-		"a NUL in an account":    func() error { _, err := id.Link("a", "1\x00", "root", "m"); return err },
-		"a blank account":        func() error { _, err := id.Link("a", " ", "root", "m"); return err },
-		"a blank method":         func() error { _, err := id.Link("a", "1", "root", " "); return err },
-		"a slash in a name":      func() error { _, err := id.CreateUser("a/b", nil); return err },
-		"a long name":            func() error { _, err := id.CreateUser(strings.Repeat("x", identity.MaxName+1), nil); return err },
+		"a slash in a platform": func() error { _, err := id.Link("a/b", "1", "root", "m"); return err },
+		"a NUL in an account":   func() error { _, err := id.Link("a", "1\x00", "root", "m"); return err },
+		"a blank account":       func() error { _, err := id.Link("a", " ", "root", "m"); return err },
+		"a blank method":        func() error { _, err := id.Link("a", "1", "root", " "); return err },
+		"a slash in a name":     func() error { _, err := id.CreateUser("a/b", nil); return err },
+		"a long name":           func() error { _, err := id.CreateUser(strings.Repeat("x", identity.MaxName+1), nil); return err },
+		"half a letter":         func() error { _, err := id.CreateUser("a\xc3", nil); return err },
+		"an escape in a name":   func() error { _, err := id.CreateUser("a\x1b[2J", nil); return err },
+		"a C1 code in a name":   func() error { _, err := id.CreateUser("a\u009b2J", nil); return err },
+		"a long platform": func() error {
+			_, err := id.Link(strings.Repeat("x", identity.MaxAccount+1), "1", "root", "m")
+			return err
+		},
+		"a broken platform":       func() error { _, err := id.Link("a\xff", "1", "root", "m"); return err },
+		"an escape in a platform": func() error { _, err := id.Link("a\x1bb", "1", "root", "m"); return err },
+		"a long account": func() error {
+			_, err := id.Link("a", strings.Repeat("x", identity.MaxAccount+1), "root", "m")
+			return err
+		},
+		"a broken account":       func() error { _, err := id.Resolve("a", "1\xff"); return err },
+		"a line in an account":   func() error { _, err := id.Link("a", "1\n2", "root", "m"); return err },
+		"a line in a method":     func() error { _, err := id.Link("a", "1", "root", "m\n"); return err },
 		"a short key":            func() error { _, err := id.CreateUser("k", ed25519.PublicKey("short")); return err },
 		"no user":                func() error { _, err := id.Find(""); return err },
 		"a token for the past":   func() error { _, err := id.MintToken("root", "", "", -1); return err },
@@ -109,6 +125,20 @@ func TestBadNamesAreRefused(t *testing.T) {
 		if _, err := id.Link("a", "1", who, "m"); !fault.Is(err, fault.NotFound) {
 			t.Errorf("%s: %v", who, err)
 		}
+	}
+}
+
+func TestNamesAtTheBoundAreGood(t *testing.T) {
+	id, _, _ := fresh(t)
+	name, account := strings.Repeat("é", identity.MaxName/2)+"x", strings.Repeat("x", identity.MaxAccount)
+	if _, err := id.CreateUser(name, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := id.Link(account, account, name, "m"); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := id.Resolve(account, account); err != nil || u.Name != name {
+		t.Errorf("resolved %+v, %v", u, err)
 	}
 }
 

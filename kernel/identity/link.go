@@ -36,8 +36,11 @@ func (t *Store) Link(platform, account, who, method string) (made wire.UserLink,
 	if platform, account, err = checkAccount(platform, account); err != nil {
 		return made, err
 	}
-	if strings.TrimSpace(method) == "" || len(method) > MaxName {
-		return made, fault.New(fault.Usage, "method must not be empty, nor longer than %d bytes", MaxName)
+	if strings.TrimSpace(method) == "" {
+		return made, fault.New(fault.Usage, "method must not be empty")
+	}
+	if err := checkText("method", method, MaxName); err != nil {
+		return made, err
 	}
 	err = t.space.Update(func(tx *store.Tx) error {
 		u, err := t.find(tx, who)
@@ -86,15 +89,19 @@ func errRootLink(platform, account string) error {
 
 // checkAccount normalises a platform and an account.
 func checkAccount(platform, account string) (string, string, error) {
+	if err := checkText("platform", platform, MaxAccount); err != nil { // before ToLower mends it
+		return "", "", err
+	}
 	platform = strings.ToLower(strings.TrimSpace(platform))
 	for _, field := range []struct{ name, value string }{{"platform", platform}, {"platform_user_id", account}} {
 		switch {
 		case strings.TrimSpace(field.value) == "":
 			return "", "", fault.New(fault.Usage, "%s must not be empty", field.name)
-		case strings.ContainsAny(field.value, "/\x00"):
-			return "", "", fault.New(fault.Usage, "%s must not contain '/' or null bytes", field.name)
-		case len(field.value) > MaxAccount:
-			return "", "", fault.New(fault.Usage, "%s of %d bytes is over the limit of %d", field.name, len(field.value), MaxAccount)
+		case strings.Contains(field.value, "/"):
+			return "", "", fault.New(fault.Usage, "%s must not contain '/'", field.name)
+		}
+		if err := checkText(field.name, field.value, MaxAccount); err != nil {
+			return "", "", err
 		}
 	}
 	return platform, account, nil

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"astrid/kernel/fault"
 	"astrid/kernel/store"
@@ -20,8 +22,8 @@ const (
 
 // Bounds of what is stored, in bytes.
 const (
-	MaxName    = 256
-	MaxAccount = 512
+	MaxName    = 255
+	MaxAccount = 255
 )
 
 // Store is the table of users. Its methods may be called from any goroutine.
@@ -248,11 +250,21 @@ func nameKey(name string) string              { return "name/" + name }
 func linkKey(platform, account string) string { return "link/" + platform + "/" + account }
 
 func checkName(name string) error {
+	if strings.Contains(name, "/") {
+		return fault.New(fault.Usage, "a display name must not contain '/'")
+	}
+	return checkText("a display name", name, MaxName)
+}
+
+// checkText refuses what is too long or could draw on a person's terminal.
+func checkText(what, text string, limit int) error {
 	switch {
-	case strings.ContainsAny(name, "/\x00"):
-		return fault.New(fault.Usage, "a display name must not contain '/' or null bytes")
-	case len(name) > MaxName:
-		return fault.New(fault.Usage, "a display name of %d bytes is over the limit of %d", len(name), MaxName)
+	case len(text) > limit:
+		return fault.New(fault.Usage, "%s has %d bytes, the limit is %d", what, len(text), limit)
+	case !utf8.ValidString(text):
+		return fault.New(fault.Usage, "%s must be valid UTF-8", what)
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return fault.New(fault.Usage, "%s must not contain control characters", what)
 	}
 	return nil
 }

@@ -83,7 +83,7 @@ func (t *Store) Tokens() ([]wire.TokenInfo, error) {
 }
 
 // RevokeToken makes a token worthless and tells whether there was one of that
-// id. Connections that are open stay.
+// id. Connections that were opened with it are the caller's to end.
 func (t *Store) RevokeToken(id string) (existed bool, err error) {
 	err = t.tokens.Update(func(tx *store.Tx) error {
 		keys, err := tx.List(t.tokens, "token/")

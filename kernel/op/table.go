@@ -44,6 +44,7 @@ type Record struct {
 	Audited bool
 	Session string   // empty when the operation is not about one
 	Params  [32]byte // SHA-256 of the params' JSON
+	Subject string   // what else it is about, as the params name it: a capsule, a tool
 	Reply   any      // of an operation that succeeded
 	Caller  Caller
 	Began   time.Time
@@ -191,6 +192,9 @@ func (t *Table) admit(e *Entry, rec *Record, params any) error {
 	}
 	if e.Audited {
 		rec.Params = digest(params)
+		if s, ok := params.(interface{ Subject() string }); ok {
+			rec.Subject = clip(s.Subject())
+		}
 	}
 	spend, err := t.entitle(e, rec)
 	if err != nil {

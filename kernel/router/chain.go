@@ -27,7 +27,7 @@ const defaultPriority = 100
 func (r *Router) chain(m *bus.Message) []link {
 	chain := r.interceptors(m.Topic, "")
 	if end, ok := r.bridge(m); ok {
-		own := func(l link) bool { return l.id == end.id }
+		own := func(l link) bool { return l.id == end.id && l.exact }
 		if _, tool := cutTool(m.Topic); !tool || !slices.ContainsFunc(chain, own) {
 			chain = append(chain, end)
 		}

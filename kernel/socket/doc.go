@@ -8,7 +8,8 @@
 // frame must be a wire.Hello with the right protocol version and a token: that
 // of sessions/system.token, compared in constant time, whose holder is the owner
 // and may do everything, or one that was minted for a user, who may do what that
-// user was granted. A Hello may narrow the connection to one session. A frame
+// user was granted, until the token is revoked or expires: then Recheck ends the
+// connection. A Hello may narrow the connection to one session. A frame
 // that is no Hello is dropped without a word too, since it may come from a
 // probe. Handshakes run beside the accept loop, each under its own deadline, and
 // at most MaxPending of them at a time: a silent client holds up nobody.

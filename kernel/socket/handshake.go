@@ -49,7 +49,7 @@ func (s *Server) judge(hello wire.Hello) (Client, string) {
 		return Client{}, fmt.Sprintf("Protocol version mismatch (client=%d, server=%d). Restart the daemon with `astrid daemon restart`.",
 			hello.ProtocolVersion, wire.Protocol)
 	}
-	caller, ok := s.recognise(hello.Token)
+	caller, token, ok := s.recognise(hello.Token)
 	if !ok {
 		return Client{}, reasonToken
 	}
@@ -59,29 +59,30 @@ func (s *Server) judge(hello wire.Hello) (Client, string) {
 		}
 		caller.Session = hello.Session
 	}
-	return Client{ID: wire.NewUUID(), Caller: caller, Name: hello.ClientVersion[:min(len(hello.ClientVersion), 64)]}, ""
+	name := hello.ClientVersion[:min(len(hello.ClientVersion), 64)]
+	return Client{ID: wire.NewUUID(), Caller: caller, Name: name, token: token}, ""
 }
 
-// recognise finds whose token is shown.
-func (s *Server) recognise(shown string) (op.Caller, bool) {
+// recognise finds whose token is shown, and returns it if it may lapse.
+func (s *Server) recognise(shown string) (op.Caller, *Token, bool) {
 	token, ok := parseToken(shown)
 	switch {
 	case !ok:
-		return op.Caller{}, false
+		return op.Caller{}, nil, false
 	case s.config.Token.matches(token):
-		return op.Caller{Principal: op.Owner, User: s.config.Owner}, true
+		return op.Caller{Principal: op.Owner, User: s.config.Owner}, nil, true
 	case s.config.User == nil:
-		return op.Caller{}, false
+		return op.Caller{}, nil, false
 	}
 	user, session, err := s.config.User(token)
 	if err != nil || user == "" {
-		return op.Caller{}, false
+		return op.Caller{}, nil, false
 	}
 	principal := op.Principal(user)
 	if user == s.config.Owner {
 		principal = op.Owner
 	}
-	return op.Caller{Principal: principal, User: user, Session: session}, true
+	return op.Caller{Principal: principal, User: user, Session: session}, &Token{token}, true
 }
 
 // welcome answers a Hello; reason is why it is refused, if it is.

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,7 +38,8 @@ type Config struct {
 
 	Owner string // id of the user that the holder of Token is
 	// User finds the user whom a token that is not Token belongs to, and the only
-	// session that it is good for, if any. nil: there are no such tokens.
+	// session that it is good for, if any; Kind NotFound when the token is not
+	// good, or not any more. nil: there are no such tokens.
 	User func(token [32]byte) (user, session string, err error)
 	// Opened and Closed are told of each client past its handshake, Refused of
 	// each peer that did not get there; they must not block for long. Any may be nil.
@@ -92,6 +95,8 @@ type Client struct {
 	ID     string // UUID, the source of what it publishes
 	Caller op.Caller
 	Name   string // what the client calls itself
+
+	token *Token // that it showed; nil for Config.Token
 }
 
 // Server accepts clients of one socket.
@@ -182,6 +187,10 @@ func (s *Server) serve(ctx context.Context, c *net.UnixConn) {
 		_ = s.welcome(c, reason)
 		return
 	}
+	if s.lapsed(client) { // since it was recognised; from here on Recheck sees it
+		s.leave(client)
+		return
+	}
 	client.listen() // before the client is told that it is in
 	defer client.deafen()
 	if err := s.welcome(c, ""); err != nil {
@@ -244,6 +253,33 @@ func (s *Server) leave(client *conn) {
 	delete(s.clients, client)
 }
 
+// Recheck ends every connection at once whose token is not good any more, with
+// the operations that run for it. It must be called when a token was revoked,
+// and now and then for those that expire.
+func (s *Server) Recheck() {
+	for _, client := range s.all() {
+		if s.lapsed(client) {
+			s.log.Info("client cut: its token is not good any more", "pid", client.caller.PID)
+			client.cancel()
+		}
+	}
+}
+
+// lapsed tells whether the token of a client is not good any more.
+func (s *Server) lapsed(client *conn) bool {
+	if client.about.token == nil {
+		return false
+	}
+	_, _, err := s.config.User(client.about.token.secret)
+	return fault.Is(err, fault.NotFound)
+}
+
+func (s *Server) all() []*conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.clients))
+}
+
 // Close stops accepting, unlinks the socket, lets operations under way end and
 // their answers be written until ctx ends, and then closes every connection. It
 // returns after the last goroutine. It may be called again.
@@ -270,16 +306,12 @@ func (s *Server) Close(ctx context.Context) error {
 // themselves, and returns the others.
 func (s *Server) beginClose() []*conn {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.closing = true
 	for c := range s.pending {
 		_ = c.Close()
 	}
-	all := make([]*conn, 0, len(s.clients))
-	for c := range s.clients {
-		all = append(all, c)
-	}
-	return all
+	s.mu.Unlock()
+	return s.all()
 }
 
 // cut ends every connection at once.

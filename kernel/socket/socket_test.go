@@ -137,7 +137,10 @@ func startWith(t *testing.T, s *optest.Sessions, c socket.Config) *fixture {
 	services, _ := optest.Of(s)
 	c.Table = op.New(op.Config{Services: services, Rights: rights{}})
 	f.bus = bus.New(bus.Config{})
-	c.Bus, c.User, c.Owner = f.bus, userOf, "r00t"
+	c.Bus, c.Owner = f.bus, "r00t"
+	if c.User == nil {
+		c.User = userOf
+	}
 	c.Log = slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	f.server = socket.New(c)
 	f.server.Start(context.Background())

@@ -12,10 +12,10 @@ import (
 
 const tokenBytes = 32
 
-// Token is the secret of one run of the kernel. Printing it shows nothing.
+// Token is a secret that a client shows. Printing it shows nothing.
 type Token struct{ secret [tokenBytes]byte }
 
-// NewToken draws a token and writes it, 64 lower-case hex digits, to the home
+// NewToken draws the token of one run of the kernel and writes it, 64 lower-case hex digits, to the home
 // by way of sessions/system.PID.tmp.
 func NewToken(h home.Home, pid int) (Token, error) {
 	var t Token

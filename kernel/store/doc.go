@@ -14,7 +14,9 @@
 // power cut too; writers that wait at the same time share one sync. Others may
 // see a write before it is synced. After a commit or a sync that failed nothing
 // is known about the disk: every later write fails with the first error until
-// the store is opened anew.
+// the store is opened anew. A sync needs no descriptor: while there are none left
+// it syncs the whole file system instead. Where that cannot be (FUSE) the write
+// is an error of Kind Limit, and the store goes on.
 //
 // A quota counts the bytes of keys and values. Its counter is written in the
 // transaction that changes it, so it is exact over crashes. A value past its

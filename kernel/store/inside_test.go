@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -83,11 +84,18 @@ func TestAfterAFailedSyncNothingIsWritten(t *testing.T) {
 	if err := p.Set("before", nil); err != nil {
 		t.Fatal(err)
 	}
-	s.files.dir = "/nowhere"
+	broken, err := os.Open(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := broken.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.files.dir = broken
 	if err := p.Set("k", nil); err == nil {
 		t.Error("acknowledged without a sync")
 	}
-	s.files.dir = s.dir
+	s.files.dir = s.lock
 	for name, err := range map[string]error{"set": p.Set("l", nil), "sync": s.Sync()} {
 		if !fault.Is(err, fault.Internal) || !errors.Is(err, *s.failure.Load()) {
 			t.Errorf("%s: %v", name, err)

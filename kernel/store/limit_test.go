@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -138,6 +139,42 @@ func TestTheStoreStopsGrowingBeforeTheDiskIsFull(t *testing.T) {
 		t.Errorf("delete: %v, %v", existed, err)
 	}
 	wantValue(t, p, "1", string(pattern(1<<20)))
+}
+
+func TestWithoutADescriptorLeftWritesAreSyncedAllTheSame(t *testing.T) {
+	s := storetest.Open(t, t.TempDir(), nil)
+	p := storetest.Space(t, s, "test", store.SpaceOptions{Sync: true})
+	set(t, p, "before", "a")
+	withoutDescriptors(t, func() {
+		set(t, p, "meanwhile", "b")
+		if err := s.Sync(); err != nil {
+			t.Error(err)
+		}
+	})
+	set(t, p, "after", "c")
+	wantKeys(t, p, "", "after before meanwhile")
+}
+
+// withoutDescriptors runs fn while this process can open no file.
+func withoutDescriptors(t *testing.T, fn func()) {
+	t.Helper()
+	var usual unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &usual); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: usual.Max}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &usual); err != nil {
+			t.Error(err)
+		}
+	}()
+	if f, err := os.Open(os.DevNull); err == nil {
+		_ = f.Close()
+		t.Error("there is a descriptor left")
+	}
+	fn()
 }
 
 func TestValuesAtTheBoundAndOnePastIt(t *testing.T) {

@@ -67,7 +67,7 @@ func Open(dir string, c Config) (*Store, error) {
 		return nil, fault.Wrap(fault.KindOf(err), err, "open the store %s", dir)
 	}
 	s := &Store{dir: dir, lock: lock, log: c.Log, now: c.Now, db: db, closing: make(chan struct{})}
-	s.files.dir = dir
+	s.files.dir = lock
 	if err := s.recover(); err != nil {
 		_ = errors.Join(db.Close(), lock.Close())
 		return nil, err
@@ -224,10 +224,14 @@ func (s *Store) flush() error {
 	if err := s.failed(); err != nil {
 		return err
 	}
-	if err := s.files.sync(); err != nil {
-		return s.fail(fault.Wrap(fault.KindOf(err), err, "sync the store %s", s.dir))
+	err := s.files.sync()
+	switch {
+	case err == nil:
+		return nil
+	case noDescriptor(err):
+		return fault.Wrap(fault.Limit, err, "sync the store %s: the write is there, but may not survive a power cut", s.dir)
 	}
-	return nil
+	return s.fail(fault.Wrap(fault.KindOf(err), err, "sync the store %s", s.dir))
 }
 
 // Close lets calls under way end, ends the watchers, and closes the files,

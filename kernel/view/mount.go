@@ -59,10 +59,16 @@ func serveTree(dir string, t tree.Tree, opts fs.Options) (*served, error) {
 	return &served{server}, nil
 }
 
-// Unmount ends the mount. Programs that only stand in it are left where they
-// stand; those with files open make it fail with Busy unless force is set.
+// Unmount ends the mount. Programs that only stand in it, and sandboxes that only
+// have it among their mounts, are left where they are; those with files open make
+// it fail with Busy unless force is set.
 func (m *served) Unmount(ctx context.Context, force bool) error {
-	err := m.Server.Unmount(ctx)
+	patient, cancel := context.WithTimeout(ctx, lingerTime)
+	defer cancel()
+	err := m.Server.Unmount(patient)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return nil // the rest ends with this process
+	}
 	var busy *fs.BusyError
 	if !errors.As(err, &busy) {
 		return err

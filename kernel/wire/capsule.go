@@ -30,6 +30,14 @@ type InstallCapsule struct {
 	DryRun bool `json:"dry_run,omitzero"`
 }
 
+// Subject is the source, for the record.
+func (i InstallCapsule) Subject() string {
+	if i.DryRun {
+		return "only a look at " + i.Source
+	}
+	return i.Source
+}
+
 // Installation says what was, or would be, installed.
 type Installation struct {
 	ID      string   `json:"id"`
@@ -49,6 +57,9 @@ type CallTool struct {
 
 // SessionIfAny is the session that the tool works in.
 func (c CallTool) SessionIfAny() string { return c.Session }
+
+// Subject is the tool, for the record.
+func (c CallTool) Subject() string { return c.Tool }
 
 // ToolResult is what a tool returned.
 type ToolResult struct {

@@ -73,3 +73,6 @@ type MintedToken struct {
 type ByID struct {
 	ID string `json:"id"`
 }
+
+// Subject is the id, for the record.
+func (r ByID) Subject() string { return r.ID }

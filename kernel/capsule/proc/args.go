@@ -37,6 +37,9 @@ func (s *Sandbox) args() ([]string, error) {
 	if p.dir != "/" {
 		p.add("--bind", s.View, p.dir)
 	}
+	if s.Program != "" {
+		p.add("--ro-bind", s.Program, Program)
+	}
 	if err := p.readable(); err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ type Sandbox struct {
 	UserHome string   // may be empty
 	Cache    string   // private directory for the program's caches; made when missing
 	Read     []string // paths that are to be readable although they would be hidden
+	Program  string   // directory that is shown at Program although it lies in Home; empty: none
 	Net      bool
 	Env      []string
 
@@ -31,6 +32,9 @@ type Sandbox struct {
 	// sandbox (see forward.go).
 	Signals <-chan os.Signal
 }
+
+// Program is where Sandbox.Program is in the sandbox, read-only.
+const Program = "/run/astrid-capsule"
 
 // shell lets a missing program have the status that shells give it (127), which
 // bubblewrap cannot tell from its own failures.

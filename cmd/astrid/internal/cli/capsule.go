@@ -17,12 +17,12 @@ func (a *app) capsuleCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "capsule",
 		Short: "List plugins; install them, call their tools, write one",
-		Long: `Capsules are plugins: WASM modules that serve tools, commands and interceptors,
-within what their manifest asks for and you have granted. They are those of Astrid
-0.2. Tools work in the view of a session, like any program.`,
+		Long: `Capsules are plugins: WASM modules and MCP servers that serve tools, commands and
+interceptors, within what their manifest asks for and you have granted. They are
+those of Astrid 0.2. Tools work in the view of a session, like any program.`,
 		Example: `  astrid capsule new hello && cd hello && astrid capsule build
   astrid capsule install .
-  astrid capsule call greet '{"name":"you"}'`,
+  astrid capsule call count_lines '{"path":"README.md"}'`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.listCapsules(cmd.Context()) },
 	}
@@ -128,9 +128,12 @@ what it has stored, is kept; when anything fails, the older one is there as it w
 }
 
 func (a *app) installCapsule(ctx context.Context, req wire.InstallCapsule) error {
+	var in wire.Installation
+	if req.Yes && !req.DryRun {
+		return a.installAgreed(ctx, req, a.sayAsks)
+	}
 	look := req
 	look.DryRun = true
-	var in wire.Installation
 	if err := a.admin(ctx, op.InstallCapsule, look, &in); err != nil {
 		return err
 	}
@@ -143,7 +146,7 @@ func (a *app) installCapsule(ctx context.Context, req wire.InstallCapsule) error
 		}
 		return nil
 	}
-	if !req.Yes && len(in.Asks) > 0 {
+	if len(in.Asks) > 0 {
 		if !a.asks() {
 			return fault.New(fault.Usage, "the capsule %s asks to be allowed something and there is nobody to ask; say --yes to grant it", in.ID)
 		}
@@ -152,8 +155,17 @@ func (a *app) installCapsule(ctx context.Context, req wire.InstallCapsule) error
 		}
 	}
 	req.Yes = true
+	return a.installAgreed(ctx, req, func(wire.Installation) {})
+}
+
+// installAgreed installs what somebody has agreed to; say tells what that was.
+func (a *app) installAgreed(ctx context.Context, req wire.InstallCapsule, say func(wire.Installation)) error {
+	var in wire.Installation
 	if err := a.admin(ctx, op.InstallCapsule, req, &in); err != nil {
 		return err
+	}
+	if !a.json {
+		say(in)
 	}
 	if in.State == "failed" {
 		return fault.New(fault.Unavailable, "the capsule %s %s is installed, and is not running: %s", in.ID, in.Version, in.Why)
@@ -169,7 +181,7 @@ func (a *app) sayAsks(in wire.Installation) {
 	}
 	fmt.Fprintf(a.Stderr, "%s %s%s", in.ID, in.Version, upgrade)
 	if len(in.Asks) == 0 {
-		fmt.Fprintln(a.Stderr, " asks for nothing more to be allowed")
+		fmt.Fprintln(a.Stderr, " asks to be allowed nothing that it is not already")
 		return
 	}
 	fmt.Fprintln(a.Stderr, " asks to be allowed to")
@@ -216,7 +228,7 @@ func (a *app) capsuleCallCommand() *cobra.Command {
 				return err
 			}
 			if !a.json {
-				fmt.Fprintf(a.Stderr, "astrid: %s: %s\n", args[0], r.Content)
+				fmt.Fprintf(a.Stderr, "astrid: %s: %s\n", args[0], oneLine(r.Content))
 			}
 			return exit(1)
 		},

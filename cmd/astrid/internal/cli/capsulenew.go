@@ -27,7 +27,7 @@ func (a *app) capsuleNewCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new NAME",
 		Short: "Begin a capsule: a directory with a manifest and source",
-		Long:  "Makes a directory NAME with the manifest and source of a small capsule that works: tool (the default), interceptor or static. Those with code are written in Go and bring the SDK along.",
+		Long:  "Makes a directory NAME with the manifest and source of a small capsule that works: tool (the default) or interceptor, in Go and with the SDK; mcp, a server of the Model Context Protocol in Python; or static.",
 		Args:  exactly("NAME"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir, err := a.dir()
@@ -37,10 +37,13 @@ func (a *app) capsuleNewCommand() *cobra.Command {
 			if err := begin(filepath.Join(dir, args[0]), args[0], template); err != nil {
 				return err
 			}
+			if template == "mcp" || template == "static" {
+				return a.done(wire.None{}, "%s is there; in it, astrid capsule install .", args[0])
+			}
 			return a.done(wire.None{}, "%s is there; in it, astrid capsule build and astrid capsule install .", args[0])
 		},
 	}
-	cmd.Flags().StringVar(&template, "template", "tool", "tool, interceptor or static")
+	cmd.Flags().StringVar(&template, "template", "tool", "tool, interceptor, mcp or static")
 	return cmd
 }
 
@@ -54,7 +57,7 @@ func begin(dir, name, template string) error {
 		_, err = fs.Stat(from, capsule.ManifestName)
 	}
 	if err != nil {
-		return fault.New(fault.Usage, "there is no template %.40q; there are tool, interceptor and static", template)
+		return fault.New(fault.Usage, "there is no template %.40q; there are tool, interceptor, mcp and static", template)
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return fault.Wrap(fault.KindOf(err), err, "make the capsule")
