@@ -45,10 +45,13 @@ test: setup fmt vet race
 race:
 	$(GO) run ./scripts/test -race -shuffle=on -timeout $(TIMEOUT) -p $(P) -run '$(RUN)' $(PKG)
 
-# soak runs the model tests for long; a failure prints the seed to repeat it with.
+# soak runs the model tests for long, whose failures print the seed to repeat them
+# with, and loads a kernel that is killed again and again.
 soak: setup
 	ASTRID_MODEL_OPS=$${ASTRID_MODEL_OPS:-100000} \
 		$(GO) test -race -count=1 -timeout 10h -p $(P) -run 'Model' -v ./overlay/overlaytest
+	ASTRID_LOAD=$${ASTRID_LOAD:-20} \
+		$(GO) test -race -count=1 -timeout 10h -run 'Crowd' -v ./kernel
 
 # fuzz runs every fuzz target for FUZZTIME, one after the other; what it finds is
 # kept as a test. An hour of each, in parts, is what a release should have had.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"astrid/fs"
 	"astrid/kernel/fault"
@@ -72,16 +73,25 @@ func (s *Server) Panics() uint64 { return s.face.Panics() }
 // Done is closed when the mount is gone, by Close or from outside.
 func (s *Server) Done() <-chan struct{} { return s.face.Done() }
 
+// lingerTime is how long Close waits for other mount namespaces to let go of the
+// tree.
+const lingerTime = 200 * time.Millisecond
+
 // Close unmounts. Who has a control file open is served until it lets go or ctx
-// ends; who merely stands in the tree is left standing in nothing. The
-// operations that writes began are cancelled when ctx ends.
+// ends; who merely stands in the tree is left standing in nothing, and so is a
+// sandbox that has the tree among its mounts. The operations that writes began are
+// cancelled when ctx ends.
 func (s *Server) Close(ctx context.Context) error {
 	defer s.cancel()
-	err := s.face.Unmount(ctx)
+	patient, cancel := context.WithTimeout(ctx, lingerTime)
+	defer cancel()
+	err := s.face.Unmount(patient)
 	var busy *fs.BusyError
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil // gone from here; the rest ends with this process
 	case !errors.As(err, &busy):
 		return fault.Wrap(fault.KindOf(err), err, "unmount the control tree")
 	}

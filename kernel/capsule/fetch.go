@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -49,8 +48,12 @@ func (r *room) take(size int64) error {
 	return nil
 }
 
-// left out are directories that are no part of a capsule.
-func leftOut() []string { return []string{".git", "dist", "target", "node_modules"} }
+// leftOut tells whether a directory is no part of a capsule: a repository, what
+// cargo builds, and the links to programs that npm makes. What a program in
+// JavaScript is made of, node_modules and dist, is.
+func leftOut(name string) bool {
+	return name == "target" || filepath.Base(name) == ".git" || strings.HasSuffix(name, "node_modules/.bin")
+}
 
 func copyTree(ctx context.Context, source, into string) error {
 	left := room{MaxFiles, MaxBytes}
@@ -66,7 +69,7 @@ func copyTree(ctx context.Context, source, into string) error {
 			return fault.Wrap(fault.Internal, err, "read the source")
 		}
 		switch {
-		case e.IsDir() && slices.Contains(leftOut(), e.Name()):
+		case e.IsDir() && leftOut(name):
 			return filepath.SkipDir
 		case e.IsDir():
 			return makeDir(into, name)

@@ -54,6 +54,8 @@ func TestACapsuleIsInstalledAndUpgradedWithWhatWasSet(t *testing.T) {
 	write(t, filepath.Join(source, ManifestName), manifest("demo", "[capabilities]\nnet = [\"a.org\"]\n[[topic]]\nname = \"d.v1\"\ndirection = \"publish\"\nschema = \"s.json\"\n"))
 	write(t, filepath.Join(source, "s.json"), `{"type":"object"}`)
 	write(t, filepath.Join(source, ".git", "x"), "x")
+	write(t, filepath.Join(source, "node_modules", "a", "dist", "index.js"), "x")
+	write(t, filepath.Join(source, "node_modules", ".bin", "x"), "x")
 	write(t, filepath.Join(source, ".env.json"), `{"STOLEN":"1"}`)
 	f, err := s.Install(t.Context(), source)
 	if err != nil || f.Package.Name != "demo" || f.Dir != filepath.Join(s.Root, "demo") {
@@ -62,7 +64,7 @@ func TestACapsuleIsInstalledAndUpgradedWithWhatWasSet(t *testing.T) {
 	if asks := s.saw[0].Asks; !slices.Equal(asks, []string{"reach hosts: a.org"}) || s.saw[0].Old != nil {
 		t.Errorf("asked %q", asks)
 	}
-	for name, want := range map[string]bool{"s.json": true, "meta.json": true, ".git": false, ".env.json": false} {
+	for name, want := range map[string]bool{"s.json": true, "meta.json": true, ".git": false, ".env.json": false, "node_modules/a/dist/index.js": true, "node_modules/.bin": false} {
 		if _, err := os.Lstat(filepath.Join(f.Dir, name)); (err == nil) != want {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -18,8 +18,8 @@
 // something from happening must work.
 //
 // At the end of the chain, a message on tool.v1.execute.TOOL calls the tool of
-// the capsule that declares it, unless that capsule has an interceptor of its own
-// there, and the result is published on tool.v1.execute.TOOL.result; one on
+// the capsule that declares it, unless that capsule has an interceptor of just that
+// topic, and the result is published on tool.v1.execute.TOOL.result; one on
 // cli.v1.command.execute runs the command whose name its text begins with.
 //
 // # Order and bounds

@@ -246,6 +246,13 @@ func TestACapsuleWithItsOwnInterceptorIsNotBridged(t *testing.T) {
 	r.await("a.mine " + request("read", `{}`))
 }
 
+// Who guards all tools keeps its own.
+func TestACapsuleThatInterceptsAPatternIsStillCalled(t *testing.T) {
+	r := start(t, "a", readTool+interceptor("tool.v1.execute.*", "guard", ""))
+	r.publish("tool.v1.execute.read", request("read", `{}`))
+	r.hear(result("read", "done", false))
+}
+
 func TestACommandAnswersTheUser(t *testing.T) {
 	r := start(t, "a", "[[command]]\nname = \"greet\"\n")
 	r.publish("cli.v1.command.execute", `{"type":"user_input","text":"/greet all","session_id":"chat"}`)

@@ -40,6 +40,7 @@ type child struct {
 	lastLine      string        // of its standard error; valid once told is closed
 
 	conn   *sdk.ClientSession // valid once ready is closed
+	rooted chan struct{}      // it has asked for the roots
 	ready  chan struct{}
 	broken chan struct{} // the connection cannot be used any more
 	over   chan struct{} // why it ended is known
@@ -64,7 +65,7 @@ type child struct {
 func (s *Server) newChild(session string) *child {
 	c := &child{
 		s: s, session: session, started: s.config.Now(),
-		exited: make(chan struct{}), told: make(chan struct{}), ready: make(chan struct{}),
+		exited: make(chan struct{}), told: make(chan struct{}), ready: make(chan struct{}), rooted: make(chan struct{}),
 		broken: make(chan struct{}), over: make(chan struct{}), done: make(chan struct{}),
 		unasked: window{max: MaxUnasked}, bytes: window{max: MaxUnaskedBytes},
 	}
@@ -158,12 +159,57 @@ func (c *child) live(running context.Context, client *sdk.Client) error {
 	if c.s.config.Connected != nil {
 		c.s.config.Connected(c.session, conn.InitializeResult().ProtocolVersion)
 	}
+	c.settle()
 	close(c.ready)
 	select {
 	case <-c.ctx.Done():
 		return nil
 	case <-c.broken:
 		return c.breakdown()
+	}
+}
+
+const (
+	rootsTime = 2 * time.Second        // for a program to ask for the roots, if it is one that does
+	placeTime = 100 * time.Millisecond // to do something about the answer
+)
+
+// settle lets a program learn where the workspace is before it is called, if
+// programs of its server have asked for that: they do so on their own time, and
+// refuse every path until they know.
+func (c *child) settle() {
+	if c.session == "" || !c.s.asksRoots() {
+		return
+	}
+	timer := time.NewTimer(rootsTime)
+	defer timer.Stop()
+	select {
+	case <-c.rooted:
+		timer.Reset(placeTime)
+	case <-timer.C:
+		return
+	case <-c.ctx.Done():
+		return
+	case <-c.broken:
+		return
+	}
+	select {
+	case <-timer.C:
+	case <-c.ctx.Done():
+	case <-c.broken:
+	}
+}
+
+// hear notes that the program has asked for the roots and got its answer.
+func (c *child) hear(next sdk.MethodHandler) sdk.MethodHandler {
+	told := sync.OnceFunc(func() { close(c.rooted) })
+	return func(ctx context.Context, method string, req sdk.Request) (sdk.Result, error) {
+		result, err := next(ctx, method, req)
+		if method == "roots/list" {
+			c.s.noteRoots()
+			told()
+		}
+		return result, err
 	}
 }
 
@@ -176,6 +222,7 @@ func (c *child) connect(client *sdk.Client) (*sdk.ClientSession, error) {
 // client is our side of the connection, with the workspace of the session.
 func (c *child) client() (*sdk.Client, error) {
 	client := sdk.NewClient(&sdk.Implementation{Name: "astrid", Version: "0.2"}, c.options())
+	client.AddReceivingMiddleware(c.hear)
 	if c.s.config.Root == nil || c.session == "" {
 		return client, nil
 	}

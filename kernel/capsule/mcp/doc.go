@@ -25,7 +25,8 @@
 // error and the questions that it asks are bounded by the constants of this
 // package.
 //
-// It is offered one root, the workspace of its session, and no sampling. What it
+// It is offered one root, the workspace of its session, and no sampling. A server
+// whose programs ask for the roots is called once they have had the answer. What it
 // asks people (elicitation) goes to Config.Approve while one of its calls runs,
 // one question at a time, and is declined otherwise. Questions with a URL are
 // always declined.

@@ -67,6 +67,7 @@ type Server struct {
 	past      map[string]record // by session
 	failed    error             // how a program last ended by itself; nil once one is well again
 	changing  bool              // Changed is about to be called
+	roots     bool              // a program has asked for the roots
 	questions window
 }
 
@@ -97,6 +98,19 @@ func or(d, otherwise time.Duration) time.Duration {
 // errorf makes an error that begins with the name of the server.
 func (s *Server) errorf(k fault.Kind, format string, args ...any) error {
 	return fault.New(k, "the MCP server %s of the capsule %s "+format, append([]any{s.config.Server, s.config.Capsule}, args...)...)
+}
+
+// asksRoots tells whether a program of the server has ever asked for the roots.
+func (s *Server) asksRoots() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.roots
+}
+
+func (s *Server) noteRoots() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.roots = true
 }
 
 // Alive tells how a program of the server last ended by itself or why it could
