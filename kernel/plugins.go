@@ -460,6 +460,9 @@ func (k *Kernel) openCapsules(context.Context) (err error) {
 	if k.wasm, err = wasm.Open(k.Home.CompileCache(), k.config.Log); err != nil {
 		return err
 	}
+	if err := os.RemoveAll(k.nowheres()); err != nil {
+		return fault.Wrap(fault.KindOf(err), err, "remove what an earlier kernel left")
+	}
 	k.crons = newCrons(k)
 	k.Capsules = capsule.NewRegistry(capsule.Config{
 		Roots: []string{k.Home.Capsules()}, Engine: plugins{k}, Off: k.isOff, Changed: k.capsuleChanged, Log: k.config.Log,

@@ -165,7 +165,10 @@ func (s *servers) sandbox(session string) (box proc.Sandbox, tidy func(), err er
 		view, base, err := s.k.workspace(session)
 		return s.k.sandbox(view, base, s.k.Home.Cache(session)), func() {}, err
 	}
-	dir, err := os.MkdirTemp("", "astrid-nowhere-")
+	dir := ""
+	if err = os.MkdirAll(s.k.nowheres(), 0o700); err == nil {
+		dir, err = os.MkdirTemp(s.k.nowheres(), "")
+	}
 	if err != nil {
 		return box, nil, fault.Wrap(fault.KindOf(err), err, "make an empty workspace")
 	}
@@ -176,6 +179,10 @@ func (s *servers) sandbox(session string) (box proc.Sandbox, tidy func(), err er
 	}
 	return s.k.sandbox(view, nowhere, filepath.Join(dir, "cache")), func() { _ = os.RemoveAll(dir) }, nil
 }
+
+// nowheres holds the empty workspaces of programs that are about no session; what
+// is there at boot was left by a kernel that was killed, and its programs with it.
+func (k *Kernel) nowheres() string { return filepath.Join(k.Home.Tmp(), ".nowhere") }
 
 // reserved tells whether a variable is not for a capsule to set, because it
 // changes what its programs are or where they find things (section 14.2 of the

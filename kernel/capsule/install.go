@@ -94,7 +94,7 @@ func (i Installer) compare(staged string) (in Installation, err error) {
 		}
 		return in, err
 	}
-	if err := in.New.VerifyComponents(); err != nil {
+	if err := errors.Join(in.New.VerifyComponents(), in.New.VerifyTexts()); err != nil {
 		return in, err
 	}
 	before := &Manifest{}

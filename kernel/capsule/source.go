@@ -108,6 +108,34 @@ func (f *Found) VerifyComponents() error {
 	return nil
 }
 
+// VerifyTexts checks that the files of commands, skills and context are there.
+func (f *Found) VerifyTexts() error {
+	var files []string
+	for _, c := range f.Commands {
+		files = append(files, c.File)
+	}
+	for _, c := range f.ContextFiles {
+		files = append(files, c.File)
+	}
+	for _, s := range f.Skills {
+		files = append(files, s.File)
+	}
+	root, err := os.OpenRoot(f.Dir)
+	if err != nil {
+		return fault.Wrap(fault.KindOf(err), err, "read the capsule %s", f.Package.Name)
+	}
+	defer root.Close()
+	for _, file := range files {
+		if file == "" {
+			continue
+		}
+		if _, err := root.Stat(file); err != nil {
+			return fault.New(fault.Usage, "the manifest of the capsule %s names the file %q, and it is not there", f.Package.Name, file)
+		}
+	}
+	return nil
+}
+
 // Component reads a component's file.
 func (f *Found) Component(c Component) ([]byte, error) {
 	file, err := os.OpenInRoot(f.Dir, c.File)
