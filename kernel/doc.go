@@ -57,5 +57,6 @@
 //
 // # Locks
 //
-// Kernel.mu is a leaf.
+// Kernel.mu is a leaf, and so is servers.mu, which is taken with capsule.Registry's
+// lock held.
 package kernel

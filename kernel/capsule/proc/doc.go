@@ -6,8 +6,9 @@
 // and caches that name the workspace reach the view and nothing reaches the
 // workspace. Around it is the machine's file system, read-only as far as the
 // user may read it, with these exceptions: /tmp, /var/tmp and /run are empty
-// and private; Astrid's home (keys, token, socket, control files, layers, other
-// sessions) is empty; well-known stores of credentials in the user's home are
+// and private, but for the capsule that the program is of, read-only at Program;
+// Astrid's home (keys, token, socket, control files, layers, other sessions) is
+// empty; well-known stores of credentials in the user's home are
 // empty unless a Read names them; caches in the user's home are private
 // directories of the session; /dev holds the harmless devices; /proc is that of
 // a new pid namespace. User, mount, pid, ipc, uts and (unless Net) network

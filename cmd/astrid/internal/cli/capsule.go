@@ -216,6 +216,7 @@ func (a *app) capsuleCallCommand() *cobra.Command {
 				return err
 			}
 			var r wire.ToolResult
+			a.acting = true // the tool may have written before an interrupt
 			if err := a.kernel.Call(cmd.Context(), op.CallTool, req, &r); err != nil {
 				return err
 			}
