@@ -24,6 +24,8 @@
 //	    status  changes    what the session is, what it changed
 //	    patch              the same as a git patch
 //	    commit  discard    one line, one operation; read back, the last result
+//	    undo  redo         last, or the number of a commit
+//	    history            the commits, undos and redos, the last first
 //
 // The text of these files is in package text.
 //

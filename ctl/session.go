@@ -55,6 +55,9 @@ func (t *Tree) session(name string) (mem.Item, error) {
 		op.Patch:   mem.Func(t.patch(name)).Perm(0o400),
 		op.Commit:  t.lines(name, op.Commit, t.commit(name)),
 		op.Discard: t.lines(name, op.Discard, t.discard(name)),
+		op.Undo:    t.lines(name, op.Undo, t.undo(name, op.Undo)),
+		op.Redo:    t.lines(name, op.Redo, t.undo(name, op.Redo)),
+		op.History: t.reader(op.History+" "+name, t.history(name)),
 	})
 	dir.Perm = 0o700
 	return dir, nil
@@ -86,6 +89,26 @@ func (t *Tree) commit(name string) func(context.Context, string) ([]byte, bool, 
 			return nil, false, err
 		}
 		return text.Commit(r), true, r.Err()
+	}
+}
+
+// undo is the file of op.Undo or op.Redo.
+func (t *Tree) undo(name, method string) func(context.Context, string) ([]byte, bool, error) {
+	return func(ctx context.Context, line string) ([]byte, bool, error) {
+		req, ok, err := text.ParseUndo(method, line)
+		if !ok {
+			return nil, false, err
+		}
+		r, err := op.Run[wire.For[wire.UndoRequest], wire.UndoReply](ctx, t.config.Table, method,
+			wire.For[wire.UndoRequest]{Session: name, Request: req}, nil)
+		return text.Undo(r), true, err
+	}
+}
+
+func (t *Tree) history(name string) func(context.Context) ([]byte, error) {
+	return func(ctx context.Context) ([]byte, error) {
+		l, err := op.Run[wire.For[wire.HistoryRequest], []wire.HistoryEntry](ctx, t.config.Table, op.History, wire.For[wire.HistoryRequest]{Session: name}, nil)
+		return text.History(l), err
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -55,6 +56,10 @@ func action(r op.Record) audit.Action {
 		if r.Err == nil && reply.Number > 0 {
 			return commitOf(r.Session, reply.Number, reply.Digest)
 		}
+	case wire.UndoReply:
+		if r.Err == nil && reply.Number > 0 {
+			r.Subject = fmt.Sprintf("commit %d, as number %d", reply.Commit, reply.Number)
+		}
 	case wire.Revoked:
 		if r.Err == nil {
 			return audit.Action{Type: audit.CapabilityRevoked, Fields: audit.Fields{"token_id": strings.Join(reply.IDs, " "), "reason": r.Method}}
@@ -101,6 +106,10 @@ func (k *Kernel) happened(r op.Record) {
 	}
 	switch reply := r.Reply.(type) {
 	case wire.CommitReply:
+		if reply.Number > 0 {
+			k.noteCommit(r.Session, reply.Number)
+		}
+	case wire.UndoReply:
 		if reply.Number > 0 {
 			k.noteCommit(r.Session, reply.Number)
 		}

@@ -216,19 +216,24 @@ func (o *Overlay) graveBelow(at *loc) (*meta.Grave, error) {
 func (o *Overlay) Touched(keys []layer.Key) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.forgetCtimes(keys)
+}
+
+// forgetCtimes is Touched. Preconditions: o.mu is held for writing.
+func (o *Overlay) forgetCtimes(keys []layer.Key) error {
 	moved := map[layer.Key]bool{}
 	for _, k := range keys {
 		moved[o.key(k)] = true
 	}
 	for _, l := range o.stack {
-		if err := forgetCtimes(l, moved); err != nil {
+		if err := forgetCtimesIn(l, moved); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func forgetCtimes(l *meta.Layer, of map[layer.Key]bool) error {
+func forgetCtimesIn(l *meta.Layer, of map[layer.Key]bool) error {
 	var tx meta.Tx
 	for dir, d := range l.Dirs {
 		for name, g := range d.Gone {

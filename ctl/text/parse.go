@@ -1,6 +1,7 @@
 package text
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -49,6 +50,39 @@ func ParseDiscard(line string) (req wire.DiscardRequest, ok bool, err error) {
 		err = scope("discard", all, req.Paths)
 	}
 	return req, err == nil, err
+}
+
+// ParseUndo reads one line of an undo or redo file: last, or the number of a
+// commit, and --dry-run; or a JSON object. It is like ParseCommit.
+func ParseUndo(verb, line string) (req wire.UndoRequest, ok bool, err error) {
+	line = strings.TrimSpace(line)
+	if line == "" {
+		return req, false, nil
+	}
+	if line[0] == '{' {
+		err = strict(line, &req)
+		return req, err == nil, err
+	}
+	words, err := Words(line)
+	if err != nil {
+		return req, false, err
+	}
+	said := false
+	for _, w := range words {
+		n, bad := strconv.ParseUint(w, 10, 64)
+		switch {
+		case w == "--dry-run":
+			req.DryRun = true
+		case said || w != "last" && (bad != nil || n == 0):
+			return req, false, fault.New(fault.Usage, "%s: say last or the number of a commit, and --dry-run if nothing is to be done, not %.40q", verb, line)
+		default:
+			said, req.Commit = true, n
+		}
+	}
+	if !said {
+		return req, false, fault.New(fault.Usage, "%s: say which commit: last, or its number", verb)
+	}
+	return req, true, nil
 }
 
 // scope makes sure that a line says what it is about.

@@ -166,9 +166,7 @@ func Commit(r wire.CommitReply) []byte {
 	p.changes("applied", r.Applied)
 	p.changes("held", r.Held)
 	p.changes("skipped", r.Skipped)
-	for i := range r.Conflicts {
-		p.raw("conflict", Quote(r.Conflicts[i].Name())+" # "+line(r.Conflicts[i].Why))
-	}
+	p.conflicts(r.Conflicts)
 	for _, note := range r.Outside {
 		p.add("note", note)
 	}
@@ -181,6 +179,46 @@ func Discard(r wire.DiscardReply) []byte {
 	p.some("kept", r.Kept)
 	p.changes("dropped", r.Dropped)
 	return p.Bytes()
+}
+
+// Undo prints what an undo or redo did.
+func Undo(r wire.UndoReply) []byte {
+	var p pairs
+	p.add("number", r.Number)
+	p.add("commit", r.Commit)
+	if r.DryRun {
+		p.add("dry-run", true)
+	}
+	p.changes("changed", r.Changed)
+	p.conflicts(r.Conflicts)
+	return p.Bytes()
+}
+
+// History prints one line an operation: number, what, the commit that it is about,
+// when, who, how many paths, and what can become of it; then the message.
+func History(list []wire.HistoryEntry) []byte {
+	var b bytes.Buffer
+	for _, h := range list {
+		fmt.Fprintf(&b, "%d %s %d %s %s %d %s", h.Number, h.Op, h.Commit, h.At.Format(time.RFC3339), word(h.By), h.Paths, h.State)
+		if h.Message != "" {
+			b.WriteString(" " + line(h.Message))
+		}
+		b.WriteByte('\n')
+	}
+	return b.Bytes()
+}
+
+func word(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return Quote(s)
+}
+
+func (p *pairs) conflicts(list []wire.Conflict) {
+	for i := range list {
+		p.raw("conflict", Quote(list[i].Name())+" # "+line(list[i].Why))
+	}
 }
 
 func (p *pairs) changes(key string, list []wire.Change) {

@@ -77,6 +77,24 @@ func TestParseDiscard(t *testing.T) {
 	}
 }
 
+func TestParseUndo(t *testing.T) {
+	for line, want := range map[string]wire.UndoRequest{
+		"last": {}, "7": {Commit: 7}, " 7 --dry-run": {Commit: 7, DryRun: true}, `{"commit":7}`: {Commit: 7}, "{}": {},
+	} {
+		if req, ok, err := ParseUndo("undo", line); err != nil || !ok || req != want {
+			t.Errorf("%q: %+v %v %v", line, req, ok, err)
+		}
+	}
+	if _, ok, err := ParseUndo("undo", " "); ok || err != nil {
+		t.Errorf("an empty line: %v %v", ok, err)
+	}
+	for _, line := range []string{"all", "0", "-1", "last 7", "7 7", "--dry-run", `{"paths":["a"]}`, `"`} {
+		if _, ok, err := ParseUndo("undo", line); ok || !fault.Is(err, fault.Usage) {
+			t.Errorf("%q: %v, %v", line, ok, err)
+		}
+	}
+}
+
 func drawBytes(t *rapid.T, label string) string {
 	return string(rapid.SliceOfN(rapid.Byte(), 0, 30).Draw(t, label))
 }
@@ -161,6 +179,8 @@ func TestRepliesArePairs(t *testing.T) {
 			"commit: 3\ndigest: d\napplied: A \"a b\"\nheld: M .git/config # held back\nconflict: c # moved\nnote: n\n"},
 		"dry run": {Commit(wire.CommitReply{DryRun: true, Digest: "d"}), "commit: 0\ndry-run: true\ndigest: d\n"},
 		"discard": {Discard(wire.DiscardReply{Dropped: []wire.Change{{Op: "R", From: "a", Path: "b"}}, Kept: "/k"}), "kept: /k\ndropped: R a b\n"},
+		"undo": {Undo(wire.UndoReply{Number: 4, Commit: 3, Changed: []wire.Change{{Op: "D", Path: "a b"}}, Conflicts: []wire.Conflict{{Path: "c", Why: "moved"}}}),
+			"number: 4\ncommit: 3\nchanged: D \"a b\"\nconflict: c # moved\n"},
 		"error":   {Error(fault.New(fault.Conflict, "it moved")), "error: conflict\nreason: it moved\n"},
 		"plain":   {Error(errors.New("x\ny")), "error: internal\nreason: \"x\\ny\"\n"},
 		"version": {Version(wire.VersionReply{Version: "v", Protocol: 1, Build: "b", Go: "g"}), "version: v\nprotocol: 1\nbuild: b\ngo: g\n"},
@@ -171,6 +191,18 @@ func TestRepliesArePairs(t *testing.T) {
 		if _, err := ScanPairs(c.data); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestHistory(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	have := string(History([]wire.HistoryEntry{
+		{Number: 2, Op: "undo", Commit: 1, At: at, By: "owner", Paths: 3, State: "kept", Message: "a\nb"},
+		{Number: 1, Op: "commit", Commit: 1, At: at, Paths: 3, State: "reversed"},
+	}))
+	want := "2 undo 1 2026-01-02T03:04:05Z owner 3 kept \"a\\nb\"\n1 commit 1 2026-01-02T03:04:05Z - 3 reversed\n"
+	if have != want {
+		t.Errorf("%s\nnot\n%s", have, want)
 	}
 }
 
@@ -194,6 +226,9 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q: %+v, %v", line, req, err)
 		}
 		if _, ok, err := ParseDiscard(line); ok && err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if _, ok, err := ParseUndo("undo", line); ok && err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}
 		_, _ = ScanChanges([]byte(line))

@@ -21,6 +21,9 @@ const (
 	Changes  = "changes"
 	Patch    = "patch"
 	Commit   = "commit"
+	Undo     = "undo"
+	Redo     = "redo"
+	History  = "history"
 	Discard  = "discard"
 	Recover  = "recover"
 	About    = "kernel"
@@ -105,6 +108,9 @@ func sessionEntries(s Sessions, sees func(Caller, string) bool) []*Entry {
 			return s.Patch(ctx, p.Session, p.Request, out)
 		}),
 		unary(Commit, SessionCommit, limited(), "apply changes to the workspace", commit(s)),
+		unary(Undo, SessionCommit, limited(), "take a commit back", undo(s, false)),
+		unary(Redo, SessionCommit, limited(), "take an undo back", undo(s, true)),
+		unary(History, SessionRead, plain(), "list the commits of a session", to(s.History)),
 		unary(Discard, SessionDiscard, limited(), "drop changes", to(s.Discard)),
 		unary(Recover, SessionRecover, audited(), "finish or undo an interrupted commit", func(ctx context.Context, p wire.For[wire.None]) (wire.RecoverReply, error) {
 			return s.Recover(ctx, p.Session)
@@ -237,12 +243,29 @@ func list(s Sessions, sees func(Caller, string) bool) func(context.Context, wire
 
 func commit(s Sessions) func(context.Context, wire.For[wire.CommitRequest]) (wire.CommitReply, error) {
 	return func(ctx context.Context, p wire.For[wire.CommitRequest]) (wire.CommitReply, error) {
+		p.Request.By = by(ctx)
 		switch p.Request.Git {
 		case "", "yes", "no":
 			return s.Commit(ctx, p.Session, p.Request)
 		}
 		return wire.CommitReply{}, fault.New(fault.Usage, "git is %q: it may be \"yes\", \"no\" or absent", p.Request.Git)
 	}
+}
+
+func undo(s Sessions, redo bool) func(context.Context, wire.For[wire.UndoRequest]) (wire.UndoReply, error) {
+	return func(ctx context.Context, p wire.For[wire.UndoRequest]) (wire.UndoReply, error) {
+		p.Request.By, p.Request.Redo = by(ctx), redo
+		return s.Undo(ctx, p.Session, p.Request)
+	}
+}
+
+// by names the caller for the history of a workspace.
+func by(ctx context.Context) string {
+	c := CallerOf(ctx)
+	if c.Principal == Owner {
+		return string(Owner)
+	}
+	return c.User
 }
 
 func shutdown(k Kernel) func(context.Context, wire.ShutdownRequest) (wire.ShutdownReply, error) {

@@ -30,6 +30,10 @@ type Sessions interface {
 	// it and comes back.
 	Patch(ctx context.Context, session string, req wire.PatchRequest, w io.Writer) error
 	Commit(ctx context.Context, session string, req wire.CommitRequest) (wire.CommitReply, error)
+	// Undo takes a commit back or, with req.Redo, an undo.
+	Undo(ctx context.Context, session string, req wire.UndoRequest) (wire.UndoReply, error)
+	// History lists the commits, undos and redos of a session, the last first.
+	History(ctx context.Context, session string, req wire.HistoryRequest) ([]wire.HistoryEntry, error)
 	Discard(ctx context.Context, session string, req wire.DiscardRequest) (wire.DiscardReply, error)
 	Recover(ctx context.Context, session string) (wire.RecoverReply, error)
 }

@@ -80,6 +80,26 @@ func (t *Table) Commit(ctx context.Context, session string, req wire.CommitReque
 	return change[wire.CommitReply](ctx, e, wire.ViewCommit, req)
 }
 
+// Undo takes a commit back or, with req.Redo, an undo.
+func (t *Table) Undo(ctx context.Context, session string, req wire.UndoRequest) (wire.UndoReply, error) {
+	e, err := t.find(session)
+	if err != nil {
+		return wire.UndoReply{}, err
+	}
+	if err := e.awaitUp(ctx); err != nil {
+		return wire.UndoReply{}, err
+	}
+	if err := e.settlePages(ctx, settleTime); err != nil {
+		return wire.UndoReply{}, err
+	}
+	return change[wire.UndoReply](ctx, e, wire.ViewUndo, req)
+}
+
+// History lists the commits, undos and redos of a session.
+func (t *Table) History(ctx context.Context, session string, req wire.HistoryRequest) ([]wire.HistoryEntry, error) {
+	return callFor[[]wire.HistoryEntry](ctx, t, session, wire.ViewHistory, req)
+}
+
 // Discard drops changes from a view.
 func (t *Table) Discard(ctx context.Context, session string, req wire.DiscardRequest) (wire.DiscardReply, error) {
 	e, err := t.find(session)

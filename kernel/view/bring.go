@@ -21,6 +21,8 @@ type engine interface {
 	Changes(context.Context, wire.ChangesRequest) (wire.ChangesReply, error)
 	Patch(context.Context, wire.PatchRequest, io.Writer) error
 	Commit(context.Context, wire.CommitRequest) (wire.CommitReply, error)
+	Undo(context.Context, wire.UndoRequest) (wire.UndoReply, error)
+	History(context.Context, wire.HistoryRequest) ([]wire.HistoryEntry, error)
 	Discard(context.Context, wire.DiscardRequest) (wire.DiscardReply, error)
 	Recover(context.Context) (wire.RecoverReply, error)
 	Sync() error

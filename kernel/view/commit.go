@@ -42,7 +42,7 @@ func (e *overlaid) Commit(ctx context.Context, in wire.CommitRequest) (wire.Comm
 	if err := e.known(in.Paths); err != nil {
 		return wire.CommitReply{}, err
 	}
-	req := commit.Request{Paths: in.Paths, Exclude: in.Exclude, If: in.If, Git: in.Git, Message: in.Message}
+	req := commit.Request{Paths: in.Paths, Exclude: in.Exclude, If: in.If, Git: in.Git, Message: in.Message, By: in.By}
 	apply := commit.Commit
 	if in.DryRun {
 		apply = commit.Preview
@@ -70,13 +70,18 @@ func replyOf(res commit.Result, dryRun bool) wire.CommitReply {
 	for i := range reply.Held {
 		reply.Held[i].Held = true
 	}
-	for _, c := range res.Conflicts {
+	reply.Conflicts = conflictsOnWire(res.Conflicts)
+	return reply
+}
+
+func conflictsOnWire(list []commit.Conflict) (out []wire.Conflict) {
+	for _, c := range list {
 		var w wire.Conflict
 		w.Path, w.PathB64 = wire.SplitPath(c.Path)
 		w.Why = c.Why
-		reply.Conflicts = append(reply.Conflicts, w)
+		out = append(out, w)
 	}
-	return reply
+	return out
 }
 
 // commitFault gives the errors of package commit their Kind and what to do next.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"astrid/kernel/fault"
@@ -35,6 +36,10 @@ func (s *server) dispatch(ctx context.Context, req wire.ViewRequest, out *sender
 		return nil, s.patch(ctx, req, out)
 	case wire.ViewCommit:
 		return with(ctx, req, s.commit)
+	case wire.ViewUndo:
+		return with(ctx, req, s.undo)
+	case wire.ViewHistory:
+		return with(ctx, req, s.engine.History)
 	case wire.ViewDiscard:
 		return with(ctx, req, s.discard)
 	case wire.ViewRecover:
@@ -126,6 +131,26 @@ func (s *server) commit(ctx context.Context, in wire.CommitRequest) (out wire.Co
 	if err == nil && out.Number != 0 {
 		s.events.put("commit", describe(out))
 		s.log.Info("commit", "number", out.Number, "applied", len(out.Applied), "held", len(out.Held))
+	}
+	return out, err
+}
+
+// undo drains first, as commit does: what programs have written must be known.
+func (s *server) undo(ctx context.Context, in wire.UndoRequest) (out wire.UndoReply, err error) {
+	err = s.exclusively(ctx, func() error {
+		if err := s.mount.Drain(ctx); err != nil {
+			return err
+		}
+		out, err = s.engine.Undo(ctx, in)
+		return err
+	})
+	if err == nil && out.Number != 0 {
+		kind := "undo"
+		if out.Redo {
+			kind = "redo"
+		}
+		s.events.put(kind, fmt.Sprintf("commit %d", out.Commit))
+		s.log.Info(kind, "number", out.Number, "commit", out.Commit, "changed", len(out.Changed))
 	}
 	return out, err
 }

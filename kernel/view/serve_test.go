@@ -57,6 +57,14 @@ func (e *stub) Commit(context.Context, wire.CommitRequest) (wire.CommitReply, er
 	return wire.CommitReply{Number: 2}, nil
 }
 
+func (e *stub) Undo(context.Context, wire.UndoRequest) (wire.UndoReply, error) {
+	return wire.UndoReply{}, nil
+}
+
+func (e *stub) History(context.Context, wire.HistoryRequest) ([]wire.HistoryEntry, error) {
+	return nil, nil
+}
+
 func (e *stub) Discard(context.Context, wire.DiscardRequest) (wire.DiscardReply, error) {
 	return wire.DiscardReply{}, nil
 }

@@ -103,6 +103,7 @@ type CommitRequest struct {
 	If      string `json:"if,omitempty"`  // digest that the change set must have
 	Git     string `json:"git,omitempty"` // "" ask by rule, "yes" --git, "no" --no-git
 	Message string `json:"message,omitempty"`
+	By      string `json:"by,omitempty"` // who asks; the kernel says it, whatever a frontend wrote
 }
 
 // CommitReply says what a commit did (or, with DryRun, would do).
@@ -122,6 +123,48 @@ type Conflict struct {
 	Path    string `json:"path,omitempty"`
 	PathB64 []byte `json:"path_b64,omitempty"`
 	Why     string `json:"why"`
+}
+
+// UndoRequest asks to take a commit back (undo), or an undo (redo).
+type UndoRequest struct {
+	Commit uint64 `json:"commit,omitzero"` // its number; 0: the last one
+	DryRun bool   `json:"dry_run,omitzero"`
+	Redo   bool   `json:"redo,omitzero"` // the kernel says it, by the operation
+	By     string `json:"by,omitempty"`  // who asks; the kernel says it
+}
+
+// UndoReply says what an undo or redo did (or, with DryRun, would do).
+type UndoReply struct {
+	Number    uint64     `json:"number"` // of this operation; 0 of a dry run
+	Commit    uint64     `json:"commit"` // the commit that it is about
+	Redo      bool       `json:"redo,omitzero"`
+	DryRun    bool       `json:"dry_run,omitzero"`
+	Message   string     `json:"message,omitempty"` // of that commit
+	Changed   []Change   `json:"changed"`           // what it does to the workspace; kind, mode and size are not said
+	Conflicts []Conflict `json:"conflicts,omitempty"`
+}
+
+// HistoryRequest asks for the operations on the workspace.
+type HistoryRequest struct {
+	Number uint64 `json:"number,omitzero"` // only this one, with all its paths
+	Last   int    `json:"last,omitzero"`   // the last so many; 0: all that are known
+}
+
+// HistoryEntry is one commit, undo or redo.
+type HistoryEntry struct {
+	Number  uint64    `json:"number"`
+	Op      string    `json:"op"`     // commit, undo, redo
+	Commit  uint64    `json:"commit"` // the commit that it is about
+	At      time.Time `json:"at"`
+	By      string    `json:"by,omitempty"` // who asked for it
+	Message string    `json:"message,omitempty"`
+	Paths   int       `json:"paths"` // how many it changed
+	Bytes   int64     `json:"bytes"` // of the files that it brought to the workspace
+	// State is kept when it can be taken back, reversed when that was done, past
+	// when what it replaced is not kept any more.
+	State   string   `json:"state"`
+	Changed []Change `json:"changed"` // some of the paths; all when one entry was asked for and they are kept
+	More    bool     `json:"more,omitzero"`
 }
 
 // DiscardRequest asks to drop changes from the view.

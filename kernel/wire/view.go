@@ -64,6 +64,8 @@ const (
 	ViewPatch   = "patch"   // PatchRequest -> chunks
 	ViewCommit  = "commit"  // CommitRequest -> CommitReply; after syncfs and fstatvfs of the view
 	ViewDiscard = "discard" // DiscardRequest -> DiscardReply
+	ViewUndo    = "undo"    // UndoRequest -> UndoReply, redo too
+	ViewHistory = "history" // HistoryRequest -> []HistoryEntry, the last first
 	ViewRecover = "recover" // -> RecoverReply
 	ViewSync    = "sync"    // makes everything acknowledged survive a power cut
 	ViewEvents  = "events"  // -> events until the connection ends
@@ -90,7 +92,7 @@ type ViewReply struct {
 type ViewEvent struct {
 	Seq  uint64    `json:"seq"`
 	At   time.Time `json:"at"`
-	Kind string    `json:"kind"` // up, commit, discard, recover, unmounted
+	Kind string    `json:"kind"` // up, commit, undo, redo, discard, recover, unmounted
 	Text string    `json:"text,omitempty"`
 	// Lost counts events dropped before this one because nobody read them.
 	Lost uint64 `json:"lost,omitzero"`

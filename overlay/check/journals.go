@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -52,8 +53,16 @@ func Journals(ctx context.Context, dir string) (Report, error) {
 	return c.Report, err
 }
 
+// history is the list of what was done, beside the journals.
+const history = "history.jsonl"
+
 // journal checks one file.
 func (c *checker) journal(name string, st *layer.Stat) {
+	if name == history {
+		c.private(name, st)
+		c.history(name)
+		return
+	}
 	mid, ok := strings.CutSuffix(name, journalSuffix)
 	kind, number, two := strings.Cut(mid, "-")
 	n, err := strconv.ParseUint(number, 10, 64)
@@ -81,6 +90,27 @@ func (c *checker) journal(name string, st *layer.Stat) {
 		c.find("journal %s is of a commit that the view does not know", name)
 	case kind == "left" && !j.has('r'):
 		c.find("journal %s is of a commit that was not taken back", name)
+	}
+}
+
+// history checks that every line but a torn one is of an operation.
+func (c *checker) history(name string) {
+	b, err := c.slurp(name)
+	if err != nil {
+		c.find("%s: %v", name, err)
+		return
+	}
+	lines := bytes.Split(b, []byte{'\n'})
+	for i, line := range lines {
+		var e struct{ Number uint64 }
+		switch err := json.Unmarshal(line, &e); {
+		case len(line) == 0:
+		case err == nil && e.Number > 0:
+		case i == len(lines)-1:
+			c.leftover("%s ends in the middle of a line", name)
+		default:
+			c.find("%s: line %d is of no operation: %v", name, i+1, err)
+		}
 	}
 }
 
@@ -158,6 +188,8 @@ func before(kind byte) (want byte, known bool) {
 		return 'p', true
 	case 'f':
 		return 'a', true
+	case 'd':
+		return 'f', true
 	}
 	return 0, false
 }

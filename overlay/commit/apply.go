@@ -222,7 +222,9 @@ func setAttrs(fd int, m *metaStep, to *attrs) error {
 // times gives directories their times. One that is not there any more has none.
 func (a *applier) times() {
 	for _, t := range a.p.Times {
-		a.setTime(string(t.Path), t.Key, t.After)
+		if t.Path != "" && !t.Free {
+			a.setTime(string(t.Path), t.Key, t.After)
+		}
 	}
 }
 
@@ -250,6 +252,9 @@ func (a *applier) sync() error {
 		return unix.Syncfs(fd)
 	}
 	for _, t := range a.p.Times {
+		if t.Path == "" {
+			continue
+		}
 		if err := a.d.sync(string(t.Path)); err != nil && !missing(err) && !errors.Is(err, unix.EACCES) {
 			return err
 		}

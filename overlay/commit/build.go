@@ -316,13 +316,11 @@ func (b *builder) touchBase(p string) error {
 		return err
 	}
 	to, stays := b.final(p)
-	if stays {
-		t := timeStep{Base: Path(p), Path: Path(to), Key: st.Key, Before: st.Mtime, After: st.Mtime}
-		if mtime, ok := b.viewTime(to); ok {
-			t.After = mtime
-		}
-		b.p.Times = append(b.p.Times, t)
+	t := timeStep{Base: Path(p), Path: Path(to), Key: st.Key, Before: st.Mtime, After: st.Mtime}
+	if mtime, ok := b.viewTime(to); stays && ok {
+		t.After = mtime
 	}
+	b.p.Times = append(b.p.Times, t)
 	return b.openUp(p, to)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"astrid/overlay"
 	"astrid/overlay/change"
+	"astrid/overlay/layer"
 )
 
 const (
@@ -29,7 +30,7 @@ type closing struct {
 func (c *closing) fold(s *overlay.Snapshot) error {
 	c.cfg.Kill("fold: before")
 	if c.o.Folded() < c.p.Number {
-		if err := c.o.Fold(c.p.Number, s, overlayDone(c.p.Done)); err != nil {
+		if err := c.tell(s); err != nil {
 			return fmt.Errorf("the workspace has the changes, but the view does not know it yet: %w", err)
 		}
 	}
@@ -41,18 +42,38 @@ func (c *closing) fold(s *overlay.Snapshot) error {
 	return nil
 }
 
+func (c *closing) tell(s *overlay.Snapshot) error {
+	if c.p.Op != "" {
+		return c.o.Restored(c.p.Number, c.p.restoration())
+	}
+	return c.o.Fold(c.p.Number, s, overlayDone(c.p.Done))
+}
+
 // store moves the pre-images to where an undo finds them, and forgets older ones.
 func (c *closing) store() error {
-	n := strconv.FormatUint(c.p.Number, 10)
-	if err := c.detach(); err != nil {
+	stage := string(c.p.Stage)
+	if err := c.dropLinks(); err != nil {
+		return fmt.Errorf("keep the pre-images: %w", err)
+	}
+	if err := c.w.detach(stage, func(l []copied) error { return c.j.record(recCopies, l) }); err != nil {
 		return fmt.Errorf("keep the pre-images: %w", err)
 	}
 	c.cfg.Kill("undo: detached")
-	if err := c.moveStage(n); err != nil {
+	if err := c.w.shelve(c.cfg, stage, c.p.Number); err != nil {
 		return fmt.Errorf("keep the pre-images: %w", err)
 	}
 	c.cfg.Kill("undo: stored")
 	c.w.tidy(c.p)
+	if err := remember(c.w.journal, c.p); err != nil {
+		return fmt.Errorf("enter it in the history: %w", err)
+	}
+	c.cfg.Kill("undo: remembered")
+	if c.p.Of != 0 { // what it had replaced is this one's now
+		if err := unix.Unlinkat(c.w.journal, journalName(undoPrefix, c.p.Of), 0); err != nil && !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+		c.cfg.Kill("undo: journal dropped")
+	}
 	if err := c.j.rename(journalName(undoPrefix, c.p.Number)); err != nil {
 		return err
 	}
@@ -60,36 +81,72 @@ func (c *closing) store() error {
 	return c.prune()
 }
 
-// moveStage moves the staging directory, in which only pre-images are left, to
-// the undo store: outside the workspace if that is on one file system with it.
-func (c *closing) moveStage(n string) error {
-	st, err := c.w.d.stat(string(c.p.Stage))
+// dropLinks takes names away that are only additional ones.
+func (c *closing) dropLinks() error {
+	for _, s := range c.p.Links {
+		if err := c.w.d.remove(string(s.To)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shelve moves a staging directory, in which only pre-images are left, to the
+// undo store: outside the workspace if that is on one file system with it. An
+// empty one goes.
+func (w *workspace) shelve(cfg Config, stage string, n uint64) error {
+	st, err := w.d.stat(stage)
 	if err != nil || st == nil {
 		return err
 	}
-	dir, err := c.w.d.at(change.Parent(string(c.p.Stage)))
+	dir, err := w.d.at(change.Parent(stage))
 	if err != nil {
 		return err
 	}
-	name := change.Base(string(c.p.Stage))
+	name, to := change.Base(stage), strconv.FormatUint(n, 10)
 	if err := unix.Unlinkat(dir, name, unix.AT_REMOVEDIR); err == nil {
 		return nil
 	}
-	if c.cfg.Undo != "" {
-		fd, err := openDir(c.cfg.Undo)
+	if cfg.Undo != "" {
+		fd, err := openDir(cfg.Undo)
 		if err != nil {
 			return err
 		}
 		defer unix.Close(fd)
-		err = unix.Renameat(dir, name, fd, n)
+		err = unix.Renameat(dir, name, fd, to)
 		if !errors.Is(err, unix.EXDEV) {
+			w.d.forget()
 			return err
 		}
 	}
-	if err := unix.Mkdirat(c.w.d.root, undoRoot, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := unix.Mkdirat(w.d.root, undoRoot, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	return c.w.d.rename(string(c.p.Stage), undoRoot+"/"+n)
+	return w.d.rename(stage, undoRoot+"/"+to)
+}
+
+// unshelve makes what operation n replaced a staging directory again.
+func (w *workspace) unshelve(cfg Config, n uint64, stage string) error {
+	from := strconv.FormatUint(n, 10)
+	if cfg.Undo != "" {
+		fd, err := openDir(cfg.Undo)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		dir, err := w.d.at(change.Parent(stage))
+		if err != nil {
+			return err
+		}
+		if err := layer.RenameNoreplace(fd, from, dir, change.Base(stage)); !errors.Is(err, unix.ENOENT) {
+			return err
+		}
+	}
+	err := w.d.rename(undoRoot+"/"+from, stage)
+	if missing(err) { // it replaced nothing
+		err = w.d.mkdir(stage, 0o700)
+	}
+	return err
 }
 
 // prune forgets pre-images beyond the bounds.

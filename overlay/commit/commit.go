@@ -224,14 +224,16 @@ func (r *run) apply(sel *selection) (notes []string, err error) {
 	defer j.close()
 	r.cfg.Kill("journal: begun")
 	p := &plan{
-		Number: r.number, Boot: bootID(), Base: b.Root, Stage: b.Stage, MadeDot: b.MadeDot, Message: r.req.Message,
+		Number: r.number, Boot: bootID(), Base: b.Root, Stage: b.Stage, MadeDot: b.MadeDot,
+		Message: r.req.Message, By: r.req.By, Time: r.cfg.Now().UnixNano(), Commit: r.number, What: what(sel),
 	}
 	l := newLayout(string(b.Stage), sel)
+	p.Bytes = l.content()
 	if err := r.prepare(sel, l, p, b.Time); err != nil {
-		return nil, errors.Join(err, r.w.notBegun(&b), j.drop())
+		return nil, errors.Join(err, r.w.notBegun(r.cfg, &b), j.drop())
 	}
 	if err := j.record(recPlan, p); err != nil {
-		return nil, errors.Join(fmt.Errorf("write the journal: %w", err), r.w.notBegun(&b), j.drop())
+		return nil, errors.Join(fmt.Errorf("write the journal: %w", err), r.w.notBegun(r.cfg, &b), j.drop())
 	}
 	r.cfg.Kill("journal: plan written")
 	if err := r.execute(j, p); err != nil {
@@ -280,15 +282,21 @@ func (r *run) prepare(sel *selection, l *layout, p *plan, rootTime int64) error 
 	if err := b.build(); err != nil {
 		return err
 	}
+	p.rootTime(rootTime)
+	return nil
+}
+
+// rootTime corrects what is planned for the root by the time that it had before
+// any of ours came there.
+func (p *plan) rootTime(was int64) {
 	for i := range p.Times {
 		if t := &p.Times[i]; t.Base == change.Root {
 			if t.After == t.Before {
-				t.After = rootTime
+				t.After = was
 			}
-			t.Before = rootTime
+			t.Before = was
 		}
 	}
-	return nil
 }
 
 // execute makes the steps, or takes them back.
@@ -325,7 +333,7 @@ func (r *run) retreat(j *journal, a *applier, cause error) error {
 		return errors.Join(cause, err)
 	}
 	r.pending = false
-	err = r.w.undone(r.o, j, a.p, a.left)
+	err = r.w.undone(r.o, r.cfg, j, a.p, a.left)
 	var m *mismatch
 	if errors.As(cause, &m) {
 		list := []Conflict{{m.path, m.why}}

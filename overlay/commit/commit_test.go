@@ -169,10 +169,8 @@ func TestUndoStore(t *testing.T) {
 	if len(l) != 10 {
 		t.Errorf("%d sets of pre-images", len(l))
 	}
-	j, err := os.ReadDir(s.Journal)
-	must(t, err)
-	if len(j) != 10 {
-		t.Errorf("%d journals", len(j))
+	if n := s.journals(t); n != 10 {
+		t.Errorf("%d journals", n)
 	}
 	pre := disk(t, filepath.Join(s.Undo, "12"))
 	if len(pre) != 2 {

@@ -62,6 +62,7 @@ type Request struct {
 	If      string
 	Git     string
 	Message string
+	By      string // who asks, for the record
 }
 
 // Result says what a commit did, or a preview would do.

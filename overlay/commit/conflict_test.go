@@ -88,18 +88,17 @@ func TestConflicts(t *testing.T) {
 // tick waits until the clock of the file system has moved on.
 func tick(t *testing.T) {
 	t.Helper()
-	f := filepath.Join(t.TempDir(), "f")
-	var first int64
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+	f, now := filepath.Join(t.TempDir(), "f"), time.Now()
+	for deadline := now.Add(5 * time.Second); time.Now().Before(deadline); {
 		must(t, os.WriteFile(f, nil, 0o600))
 		st, err := os.Stat(f)
 		must(t, err)
-		if now := st.ModTime().UnixNano(); first == 0 {
-			first = now
-		} else if now > first {
+		if st.ModTime().After(now) {
 			return
 		}
+		must(t, os.Remove(f))
 	}
+	t.Fatal("the clock of the file system stands still")
 }
 
 // TestSurprise changes the base between the plan and the steps.

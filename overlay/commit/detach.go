@@ -25,16 +25,23 @@ type shared struct {
 	paths []string // in the staging directory
 }
 
-// detach makes pre-images that share their inode with a name in the workspace
+// detacher makes pre-images that share their inode with a name in the workspace
 // files of their own: else an edit of that name would change what an undo puts
 // back, and its link count would tell of a name that nobody sees.
-func (c *closing) detach() error {
-	stage := string(c.p.Stage)
-	if err := c.w.d.remove(change.Join(stage, detachName)); err != nil {
+type detacher struct {
+	d     *disk
+	stage string
+}
+
+// detach does so below stage. note, when not nil, is told before which files
+// become copies, and of what.
+func (w *workspace) detach(stage string, note func([]copied) error) error {
+	x := &detacher{d: w.d, stage: stage}
+	if err := x.d.remove(change.Join(stage, detachName)); err != nil {
 		return err
 	}
 	groups := map[layer.Key]*shared{}
-	err := c.w.d.walk(stage, func(p string, st *layer.Stat) (bool, error) {
+	err := x.d.walk(stage, func(p string, st *layer.Stat) (bool, error) {
 		if isDir(st) || st.Nlink < 2 {
 			return false, nil
 		}
@@ -47,18 +54,33 @@ func (c *closing) detach() error {
 	if err != nil {
 		return err
 	}
-	c.sharing(groups)
+	x.sharing(groups)
+	if note != nil && len(groups) > 0 {
+		if err := note(copies(stage, groups)); err != nil {
+			return err
+		}
+	}
 	for _, g := range groups {
-		if err := c.detachGroup(g); err != nil {
+		if err := x.detachGroup(g); err != nil {
 			return fmt.Errorf("%s: %w", change.Quote(g.paths[0]), err)
 		}
 	}
 	return nil
 }
 
+// copies lists what is about to be copied.
+func copies(stage string, groups map[layer.Key]*shared) (l []copied) {
+	for key, g := range groups {
+		for _, p := range g.paths {
+			l = append(l, copied{Slot: Path(p[len(stage)+1:]), Key: key})
+		}
+	}
+	return l
+}
+
 // sharing leaves the groups that have a name in the workspace or, where a copy
 // costs little or the workspace cannot be read whole, may have one.
-func (c *closing) sharing(groups map[layer.Key]*shared) {
+func (x *detacher) sharing(groups map[layer.Key]*shared) {
 	var bytes int64
 	for key, g := range groups {
 		if int(g.st.Nlink) == len(g.paths) { // all its names have gone together
@@ -71,7 +93,7 @@ func (c *closing) sharing(groups map[layer.Key]*shared) {
 		return
 	}
 	found := map[layer.Key]bool{}
-	err := c.w.d.walk(change.Root, func(p string, st *layer.Stat) (bool, error) {
+	err := x.d.walk(change.Root, func(p string, st *layer.Stat) (bool, error) {
 		if groups[st.Key] != nil {
 			found[st.Key] = true
 		}
@@ -84,9 +106,9 @@ func (c *closing) sharing(groups map[layer.Key]*shared) {
 
 // detachGroup replaces the names of one inode by those of one copy. What we may
 // not make, a device or another's file, stays as it is.
-func (c *closing) detachGroup(g *shared) error {
-	d, tmp := c.w.d, change.Join(string(c.p.Stage), detachName)
-	switch err := c.copyObject(g.paths[0], tmp, &g.st); {
+func (x *detacher) detachGroup(g *shared) error {
+	d, tmp := x.d, change.Join(x.stage, detachName)
+	switch err := x.copyObject(g.paths[0], tmp, &g.st); {
 	case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES):
 		return d.remove(tmp)
 	case err != nil:
@@ -106,13 +128,13 @@ func (c *closing) detachGroup(g *shared) error {
 }
 
 // copyObject copies what is no directory, with all that belongs to it.
-func (c *closing) copyObject(from, to string, st *layer.Stat) error {
-	src, err := c.w.d.open(from, unix.O_PATH)
+func (x *detacher) copyObject(from, to string, st *layer.Stat) error {
+	src, err := x.d.open(from, unix.O_PATH)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(src)
-	dst, err := c.copyBody(from, to, st)
+	dst, err := x.copyBody(from, to, st)
 	if err != nil {
 		return err
 	}
@@ -135,10 +157,10 @@ func (c *closing) copyObject(from, to string, st *layer.Stat) error {
 }
 
 // copyBody makes a new object like another one and returns a descriptor of it.
-func (c *closing) copyBody(from, to string, st *layer.Stat) (int, error) {
-	d, kind := c.w.d, st.Mode&unix.S_IFMT
+func (x *detacher) copyBody(from, to string, st *layer.Stat) (int, error) {
+	d, kind := x.d, st.Mode&unix.S_IFMT
 	if kind == unix.S_IFREG {
-		return c.copyFile(from, to)
+		return x.copyFile(from, to)
 	}
 	target := ""
 	dir, err := d.at(change.Parent(from))
@@ -161,13 +183,13 @@ func (c *closing) copyBody(from, to string, st *layer.Stat) (int, error) {
 	return d.open(to, unix.O_PATH)
 }
 
-func (c *closing) copyFile(from, to string) (int, error) {
-	src, err := c.w.d.open(from, unix.O_RDONLY)
+func (x *detacher) copyFile(from, to string) (int, error) {
+	src, err := x.d.open(from, unix.O_RDONLY)
 	if err != nil {
 		return -1, err
 	}
 	defer unix.Close(src)
-	dst, err := layer.OpenPath(c.w.d.root, to, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
+	dst, err := layer.OpenPath(x.d.root, to, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL, 0o600)
 	if err != nil {
 		return -1, err
 	}
@@ -178,8 +200,20 @@ func (c *closing) copyFile(from, to string) (int, error) {
 	return dst, nil
 }
 
-// replace moves a name over another.
+// replace moves a name over another. The directory of to keeps its time.
 func (d *disk) replace(from, to string) error {
+	up, err := d.stat(change.Parent(to))
+	if err != nil {
+		return err
+	}
+	if err := d.renameOver(from, to); err != nil || up == nil {
+		return err
+	}
+	(&applier{d: d}).setTime(change.Parent(to), up.Key, up.Mtime)
+	return nil
+}
+
+func (d *disk) renameOver(from, to string) error {
 	x, y, done, err := d.two(change.Parent(from), change.Parent(to))
 	if err != nil {
 		return err

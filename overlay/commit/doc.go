@@ -51,6 +51,28 @@
 // refuse with ErrBusy when somebody else does. The lock of the overlay is not
 // held over any of it but Freeze, Thaw, Fold and Discard.
 //
+// # Undo
+//
+// Undo takes a commit back by an operation of its own, with a number and a journal:
+// the steps of the other plan, read backwards. What that commit had replaced becomes
+// the staging directory; what it had brought ends up there, and so in the undo store,
+// from where a redo takes it: the same operation with the plan of the undo. The store
+// of an operation that was taken back is its successor's.
+//
+// Everything that the commit left must be in the workspace as it was left, by
+// inode, size, time, mode and owner, and nothing else in directories that it made; a
+// directory that it moved goes back with all that is in it by now. The view must not
+// have changes of the paths concerned. Else the undo is a *ConflictError. The view
+// follows the workspace (overlay.Restored); what was open there and is gone reads
+// ESTALE, as after any edit in the workspace.
+//
+// A pre-image that had become a copy, because its file had a name that stayed, is
+// a name of that file again when the file has not changed.
+//
+// The file history.jsonl beside the journals has one Entry a line for each commit,
+// undo and redo: at most 1 MiB, the older half goes. An operation that was killed may
+// be in it twice.
+//
 // # Selection
 //
 // See change.NewMatch for paths and globs. A glob that matches no change is named
@@ -69,18 +91,20 @@
 //	file   := "ASTRIDJ1" version:u32 record*          version is 1
 //	record := length:u32 crc:u32 kind:u8 body         length counts kind and body, at most 256 MiB;
 //	          crc is CRC-32C of the 4 length bytes, kind and body
-//	kind   := 'b' a commit begins: {Number, Stage, MadeDot, Root: key, Time}
+//	kind   := 'b' a commit begins: {Number, Stage, MadeDot, Root: key, Time, Of}
 //	        | 'p' the plan, see below; before it nothing was visible
 //	        | 'a' every step is made   | 'f' the view knows it   | 'r' the steps are taken back
+//	        | 'd' pre-images that are copies: [{Slot, Key of what is copied}]
 //
 // Bodies are JSON. Paths are relative to the workspace; '%' and bytes that are
 // not UTF-8 are written %XX. Times are nanoseconds since 1970, kinds the S_IFMT
 // bits. A plan is
 //
-//	{Number, Boot, Base: key, Stage, MadeDot, Message, Open: [meta], Steps: [step], Meta: [meta], Times: [time], Done: [done]}
+//	{Number, Boot, Base: key, Stage, MadeDot, Message, By, Time, Op, Of, Commit, What: [{Op, Path, From}], Bytes,
+//	 Open: [meta], Steps: [step], Meta: [meta], Times: [time], Links: [step], Done: [done]}
 //	step := {Do: "link"|"move"|"swap", From, To, Obj: ident, Pre: ident, Tree}
 //	meta := {Base, Path, Key: key, Kind, Perm, Times, Xattrs, Before: attrs, After: attrs}
-//	time := {Base, Path, Key: key, Before, After}       done := {Path, Ino, Key: key}
+//	time := {Base, Path, Key: key, Before, After, Free} done := {Path, Ino, Key: key, Mode, UID, GID, Size, Mtime}
 //	ident := {Key: key, Kind, Size, Mtime}              key := {Dev, Ino, Btime, Gen}
 //
 // made in the order Open, Steps, Meta, Times. A file that ends in the middle of a

@@ -19,12 +19,12 @@ func (b *builder) done() {
 	}
 	for _, it := range b.s.items {
 		if it.v == taken && it.c.Op != change.Deleted {
-			at[it.c.Path] = doneRec{Path(it.c.Path), it.c.Object.Ino, b.keyOf(it.c)}
+			at[it.c.Path] = leftBy(it.c, b.keyOf(it.c))
 		}
 	}
 	for _, c := range b.s.same {
 		if c.Base != nil && b.sameTaken(c) {
-			at[c.Path] = doneRec{Path(c.Path), c.Object.Ino, c.Base.Key}
+			at[c.Path] = doneRec{Path: Path(c.Path), Ino: c.Object.Ino, Key: c.Base.Key}.with(c.Base)
 		}
 	}
 	for _, r := range at {
@@ -73,4 +73,20 @@ func overlayDone(l []doneRec) []overlay.Done {
 		out[i] = overlay.Done{Path: string(r.Path), Ino: r.Ino, Key: r.Key}
 	}
 	return out
+}
+
+// leftBy is what a change leaves at its path: the object with the view's
+// attributes.
+func leftBy(c *change.Change, key layer.Key) doneRec {
+	a := &c.Attr
+	return doneRec{
+		Path: Path(c.Path), Ino: c.Object.Ino, Key: key,
+		Mode: a.Mode, UID: a.UID, GID: a.GID, Size: int64(a.Size), Mtime: a.Mtime.UnixNano(),
+	}
+}
+
+// with is r with the attributes of st.
+func (r doneRec) with(st *layer.Stat) doneRec {
+	r.Mode, r.UID, r.GID, r.Size, r.Mtime = st.Mode, st.UID, st.GID, st.Size, st.Mtime
+	return r
 }

@@ -36,6 +36,7 @@ const (
 	recApplied = 'a' // every step is done
 	recFolded  = 'f' // the view knows it
 	recBack    = 'r' // the steps were taken back
+	recCopies  = 'd' // which pre-images are copies, and of what
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -50,6 +51,9 @@ type begin struct {
 	MadeDot bool      // the directory that Stage is in was not there
 	Root    layer.Key // of the workspace, with the time that it had
 	Time    int64
+	// Of is not 0 when Stage is the store of what that operation replaced, which
+	// goes back there when this one does not come to be.
+	Of uint64 `json:",omitzero"`
 }
 
 // journal is the file that one commit is written down in.
@@ -66,6 +70,14 @@ type state struct {
 	applied bool
 	folded  bool
 	back    bool
+	copies  []copied
+}
+
+// copied is a pre-image that is a copy, because its object has a name that stays
+// in the workspace.
+type copied struct {
+	Slot Path // below the staging directory
+	Key  layer.Key
 }
 
 func journalName(prefix string, n uint64) string {
@@ -207,6 +219,11 @@ func (s *state) take(kind byte, body []byte) error {
 		s.folded = true
 	case recBack:
 		s.back = true
+	case recCopies:
+		var l []copied
+		err := json.Unmarshal(body, &l)
+		s.copies = append(s.copies, l...)
+		return err
 	default:
 		return fmt.Errorf("it has a record of unknown kind %q", kind)
 	}

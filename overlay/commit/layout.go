@@ -222,6 +222,16 @@ func (l *layout) inner(c *change.Change) bool {
 	return up != nil && up.c.IsDir()
 }
 
+// content is how many bytes the staged files have.
+func (l *layout) content() (n int64) {
+	for _, j := range l.jobs {
+		if j.link == "" && j.c.Kind == tree.KindRegular {
+			n += int64(j.c.Attr.Size)
+		}
+	}
+	return n
+}
+
 // bytes is how much space staging takes, roughly and rather too much.
 func (l *layout) bytes() (n int64) {
 	const block = 4096

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,10 +66,12 @@ func (p place) config() commit.Config {
 	return commit.Config{Journal: p.Journal, Undo: p.Undo, Kept: p.Kept, Git: "-"}
 }
 
-// childJob is what a child does: Commit or Recover, dying at the KillAt-th point.
+// childJob is what a child does: Commit, Undo or Recover, dying at the KillAt-th point.
 type childJob struct {
 	place
 	Recover bool
+	Back    bool // undo, or with Redo redo
+	Redo    bool
 	KillAt  int
 	UID     uint32           // whom to be
 	Ops     []overlaytest.Op // what to do in the view before
@@ -99,6 +102,10 @@ func child(text string) error {
 	}
 	if job.Recover {
 		_, err = commit.Recover(context.Background(), o, cfg)
+		return err
+	}
+	if job.Back {
+		_, err = commit.Undo(context.Background(), o, cfg, commit.UndoRequest{Redo: job.Redo})
 		return err
 	}
 	_, err = commit.Commit(context.Background(), o, cfg, commit.Request{Git: commit.GitYes})
@@ -250,6 +257,19 @@ func (s *session) recover() commit.Report {
 	r, err := commit.Recover(context.Background(), s.o, s.config())
 	must(s.t, err)
 	return r
+}
+
+// journals looks at what is written down of commits, and returns how many are.
+func (p place) journals(t testing.TB) int {
+	t.Helper()
+	r, err := check.Journals(context.Background(), p.Journal)
+	must(t, err)
+	for _, f := range slices.Concat(r.Findings, r.Leftovers) {
+		t.Errorf("journals: %s", f)
+	}
+	l, err := filepath.Glob(filepath.Join(p.Journal, "*.journal"))
+	must(t, err)
+	return len(l)
 }
 
 // differ compares two trees in all but inode numbers.

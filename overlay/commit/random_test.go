@@ -240,6 +240,23 @@ func theirs(m ot.Image) int {
 	return len(inodes)
 }
 
+// editBase makes changes in the base, as somebody else does.
+func editBase(r *rapid.T, base string) {
+	for range rapid.IntRange(1, 3).Draw(r, "edits") {
+		f := filepath.Join(base, drawPath(r, "edited"))
+		switch rapid.IntRange(0, 3).Draw(r, "edit") {
+		case 0:
+			_ = os.WriteFile(f, []byte("theirs"), 0o644)
+		case 1:
+			_ = os.RemoveAll(f)
+		case 2:
+			_ = os.Rename(f, filepath.Join(base, drawPath(r, "moved to")))
+		case 3:
+			_ = os.Mkdir(f, 0o755)
+		}
+	}
+}
+
 // TestConflictsAreNoLoss commits while somebody changes the base: it does, or
 // refuses and touches nothing; what they wrote is there in either case.
 func TestConflictsAreNoLoss(t *testing.T) {
@@ -249,19 +266,7 @@ func TestConflictsAreNoLoss(t *testing.T) {
 		s := p.open(r)
 		defer s.close()
 		s.scramble(r, true)
-		for range rapid.IntRange(1, 3).Draw(r, "edits") {
-			f := filepath.Join(p.Base, drawPath(r, "edited"))
-			switch rapid.IntRange(0, 3).Draw(r, "edit") {
-			case 0:
-				_ = os.WriteFile(f, []byte("theirs"), 0o644)
-			case 1:
-				_ = os.RemoveAll(f)
-			case 2:
-				_ = os.Rename(f, filepath.Join(p.Base, drawPath(r, "moved to")))
-			case 3:
-				_ = os.Mkdir(f, 0o755)
-			}
-		}
+		editBase(r, p.Base)
 		base := disk(t, p.Base)
 		changes := s.changes()
 		_, err := s.commit(commit.Request{})

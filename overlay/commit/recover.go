@@ -81,7 +81,7 @@ func (r *recovery) one(n uint64) error {
 		return r.notBegun(n, s, j)
 	case s.back:
 		r.say("commit %d had been taken back", n)
-		return r.w.undone(r.o, j, s.plan, nil)
+		return r.w.undone(r.o, r.cfg, j, s.plan, nil)
 	}
 	c := &closing{w: r.w, o: r.o, cfg: r.cfg, j: j, p: s.plan}
 	if !s.applied {
@@ -103,7 +103,7 @@ func (r *recovery) one(n uint64) error {
 // notBegun cleans up after a commit that made nothing visible.
 func (r *recovery) notBegun(n uint64, s state, j *journal) error {
 	if s.begin != nil {
-		if err := r.w.notBegun(s.begin); err != nil {
+		if err := r.w.notBegun(r.cfg, s.begin); err != nil {
 			return err
 		}
 	}
@@ -145,7 +145,7 @@ func (r *recovery) finish(j *journal, p *plan) (bool, error) {
 		return false, err
 	}
 	r.say("commit %d was taken back", p.Number)
-	return false, r.w.undone(r.o, j, p, a.left)
+	return false, r.w.undone(r.o, r.cfg, j, p, a.left)
 }
 
 // sameBase refuses to touch another directory than the one that the plan is for.

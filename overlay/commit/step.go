@@ -93,6 +93,9 @@ type step struct {
 	// Tree, when not empty, is the digest of what must be in the directory that
 	// is taken away: Obj of a move, Pre of a swap.
 	Tree string `json:",omitempty"`
+	// Same says of a swap that one object takes the place of another for good, and
+	// that neither has other names.
+	Same bool `json:",omitzero"`
 }
 
 // attrs are the attributes that a commit sets on an object in place.
@@ -114,18 +117,34 @@ type metaStep struct {
 	Before, After       attrs
 }
 
-// timeStep gives a directory its time when everything else is done.
+// timeStep gives a directory its time when everything else is done. Path is empty
+// when it is not in the workspace then, Base when it was not before.
 type timeStep struct {
 	Base, Path    Path
 	Key           layer.Key
 	Before, After int64
+	// Free says that others have changed names in it too: its time is when.
+	Free bool `json:",omitzero"`
 }
 
-// doneRec is an overlay.Done as it is written down.
+// doneRec is an overlay.Done as it is written down, with what an undo compares
+// the object with. Ino is 0 when nothing is at Path.
 type doneRec struct {
-	Path Path
-	Ino  uint64
-	Key  layer.Key
+	Path     Path
+	Ino      uint64
+	Key      layer.Key
+	Mode     uint32 `json:",omitzero"` // with the kind
+	UID, GID uint32 `json:",omitzero"`
+	Size     int64  `json:",omitzero"`
+	Mtime    int64  `json:",omitzero"`
+}
+
+// stands tells whether st is the object, as the operation left it.
+func (r doneRec) stands(st *layer.Stat) bool {
+	if st == nil || !sameInode(st.Key, r.Key) || st.Mode != r.Mode || st.UID != r.UID || st.GID != r.GID {
+		return false
+	}
+	return isDir(st) || st.Size == r.Size && st.Mtime == r.Mtime
 }
 
 // plan is everything that a commit does, in order: Open, Steps, Meta, Times.
@@ -136,11 +155,23 @@ type plan struct {
 	Stage   Path // the staging directory
 	MadeDot bool // the directory above it was made by this commit
 	Message string
-	Open    []metaStep // directories opened up
-	Steps   []step
-	Meta    []metaStep
-	Times   []timeStep
-	Done    []doneRec
+	By      string `json:",omitempty"` // who asked for it
+	Time    int64  `json:",omitzero"`  // when the steps were planned, ns since 1970; 0 in those of before there was an undo
+	// Op is "" of a commit, or OpUndo or OpRedo. Of is then the number of the
+	// operation that it takes back, and Commit that of the commit that it is about.
+	Op     string     `json:",omitempty"`
+	Of     uint64     `json:",omitzero"`
+	Commit uint64     `json:",omitzero"`
+	What   []What     `json:",omitempty"`
+	Bytes  int64      `json:",omitzero"` // of the files that it brings to the workspace
+	Open   []metaStep // directories opened up
+	Steps  []step
+	Meta   []metaStep
+	Times  []timeStep
+	// Links are slots with additional names of objects at From, which an undo has
+	// taken away: at the end they go.
+	Links []step `json:",omitempty"`
+	Done  []doneRec
 }
 
 // departed returns the objects of the workspace that the steps take from their

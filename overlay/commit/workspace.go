@@ -53,6 +53,9 @@ func openDir(path string) (int, error) {
 
 func (w *workspace) close() {
 	w.d.forget()
+	if w.lock >= 0 { // a child between fork and exec may have the descriptor too
+		_ = unix.Flock(w.lock, unix.LOCK_UN)
+	}
 	for _, fd := range []int{w.lock, w.journal} {
 		if fd >= 0 {
 			unix.Close(fd)
@@ -62,9 +65,9 @@ func (w *workspace) close() {
 }
 
 // notBegun cleans up after a commit that made nothing visible.
-func (w *workspace) notBegun(b *begin) error {
-	if err := w.d.remove(string(b.Stage)); err != nil {
-		return fmt.Errorf("remove %s: %w", b.Stage, err)
+func (w *workspace) notBegun(cfg Config, b *begin) error {
+	if err := w.unstage(cfg, b.Stage, b.Of); err != nil {
+		return err
 	}
 	if b.MadeDot {
 		unmakeDot(w.d)
@@ -75,18 +78,37 @@ func (w *workspace) notBegun(b *begin) error {
 
 // undone cleans up after a commit that was taken back. When something was left
 // the staging directory stays, because it has the other versions.
-func (w *workspace) undone(o *overlay.Overlay, j *journal, p *plan, left []string) error {
+func (w *workspace) undone(o *overlay.Overlay, cfg Config, j *journal, p *plan, left []string) error {
 	if err := o.Touched(p.departed()); err != nil {
 		return err
 	}
 	if len(left) > 0 {
 		return j.rename(journalName(leftPrefix, p.Number))
 	}
-	if err := w.d.remove(string(p.Stage)); err != nil {
-		return fmt.Errorf("remove %s: %w", p.Stage, err)
+	if err := w.unstage(cfg, p.Stage, p.Of); err != nil {
+		return err
 	}
 	w.tidy(p)
 	return j.drop()
+}
+
+// unstage ends the staging directory of an operation that did not come to be:
+// what a commit prepared goes, what an earlier one replaced goes back to its store.
+func (w *workspace) unstage(cfg Config, stage Path, of uint64) error {
+	if of == 0 {
+		if err := w.d.remove(string(stage)); err != nil {
+			return fmt.Errorf("remove %s: %w", stage, err)
+		}
+		return nil
+	}
+	err := w.detach(string(stage), nil)
+	if err == nil {
+		err = w.shelve(cfg, string(stage), of)
+	}
+	if err != nil {
+		return fmt.Errorf("give %s back to the store: %w", stage, err)
+	}
+	return nil
 }
 
 // tidy takes our directory in the workspace away when nothing is in it, and
@@ -95,7 +117,7 @@ func (w *workspace) tidy(p *plan) {
 	unmakeDot(w.d)
 	a := &applier{d: w.d, p: p}
 	for _, t := range p.Times {
-		if t.Path == change.Root {
+		if t.Path == change.Root && !t.Free {
 			st, err := w.d.stat(stageRoot)
 			if err == nil && (st == nil || !p.MadeDot) {
 				a.setTime(change.Root, t.Key, t.After)

@@ -218,6 +218,33 @@ func (n *session) drop(gone []wire.Change) {
 	})
 }
 
+// Undo takes the last commit back, of which nothing is known but its number.
+func (s *Sessions) Undo(_ context.Context, name string, req wire.UndoRequest) (wire.UndoReply, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.find("undo", name)
+	if err == nil && n.commits == 0 {
+		err = fault.New(fault.NotFound, "there is no commit to undo")
+	}
+	if err != nil {
+		return wire.UndoReply{}, err
+	}
+	n.commits++
+	return wire.UndoReply{Number: n.commits, Commit: n.commits - 1, Redo: req.Redo}, nil
+}
+
+// History is a line for each commit.
+func (s *Sessions) History(_ context.Context, name string, _ wire.HistoryRequest) ([]wire.HistoryEntry, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.find("history", name)
+	var l []wire.HistoryEntry
+	for i := n.commits; err == nil && i > 0; i-- {
+		l = append(l, wire.HistoryEntry{Number: i, Commit: i, Op: "commit", State: "kept"})
+	}
+	return l, err
+}
+
 // Discard drops the changes picked.
 func (s *Sessions) Discard(_ context.Context, name string, req wire.DiscardRequest) (wire.DiscardReply, error) {
 	s.mu.Lock()
