@@ -110,3 +110,20 @@ func describeACL(t *testing.T, path string) string {
 	}
 	return b.String()
 }
+
+// TestXattrNames are refused as a disk refuses them.
+func TestXattrNames(t *testing.T) {
+	disk, base := t.TempDir(), t.TempDir()
+	for _, dir := range []string{disk, base} {
+		if err := os.WriteFile(filepath.Join(dir, "f"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mnt := fstest.Mount(t, open(t, base, t.TempDir()), fs.Options{})
+	for _, name := range []string{"user.", "user.a", "trusted.", "security.", "system.posix_acl_x", "system.", "other.a", "a", "user." + strings.Repeat("n", 251)} {
+		want := unix.Setxattr(filepath.Join(disk, "f"), name, []byte("v"), 0)
+		if got := unix.Setxattr(filepath.Join(mnt, "f"), name, []byte("v"), 0); got != want {
+			t.Errorf("%.20q: %v, and a disk says %v", name, got, want)
+		}
+	}
+}

@@ -142,17 +142,22 @@ func (f *fileNode) ReadMayBlock(off int64, n int) bool {
 		o.mu.RUnlock()
 		return false
 	}
-	k := fdKey{node: f.id}
-	if x != nil && x.Where == meta.Data {
-		k = fdKey{data: x.DataID}
-	}
+	src := f.sourceLocked(x)
 	o.mu.RUnlock()
-	e := o.fds.get(k)
-	if e == nil {
+	fd, err := src.open() // at most some directories are read for it, as by a lookup
+	if err != nil {
 		return true
 	}
-	defer o.fds.put(e)
+	defer o.fds.put(fd)
+	var st unix.Stat_t
+	if unix.Fstat(fd.fd, &st) != nil {
+		return true
+	}
+	end := min(off+int64(n), st.Size)
+	if end <= off {
+		return false
+	}
 	var last [1]byte
-	m, err := unix.Preadv2(e.fd, [][]byte{last[:]}, off+int64(n)-1, unix.RWF_NOWAIT)
+	m, err := unix.Preadv2(fd.fd, [][]byte{last[:]}, end-1, unix.RWF_NOWAIT)
 	return err != nil || m == 0
 }

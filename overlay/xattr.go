@@ -132,10 +132,16 @@ func (n *node) baseXattrs() (m map[string][]byte, err error) {
 	return m, err
 }
 
-// xattrClass refuses names of classes that a disk does not have.
+// xattrClass refuses names that a disk does not have.
 func xattrClass(name string) error {
-	for _, class := range []string{"user.", "trusted.", "security.", "system.posix_acl_"} {
-		if strings.HasPrefix(name, class) {
+	if name == aclAccess || name == aclDefault {
+		return nil
+	}
+	for _, class := range []string{"user.", "trusted.", "security."} {
+		switch {
+		case name == class:
+			return unix.EINVAL
+		case strings.HasPrefix(name, class):
 			return nil
 		}
 	}
