@@ -73,7 +73,7 @@ func (k *Kernel) openAudit(ctx context.Context) (err error) {
 	if k.Settings.AuditRefuses {
 		broken = audit.Refuse
 	}
-	k.Audit, err = audit.Open(audit.Config{Store: k.records, Key: k.Key.Private(), Log: k.config.Log, OnBroken: broken})
+	k.Audit, err = audit.Open(audit.Config{Store: k.records, Key: k.Key.Private(), Log: k.config.Log, OnBroken: broken, MaxBytes: k.Settings.AuditMax, Archives: k.Home.AuditArchives()})
 	if err == nil {
 		err = k.Audit.Append(ctx, ownRecord(audit.Boot, audit.Fields{"build": k.config.Build}))
 	}

@@ -14,6 +14,7 @@ import (
 const (
 	nameHead = "head"
 	nameKey  = "key"
+	nameBase = "base"
 )
 
 // boot finds the end of the log, or begins it.
@@ -34,6 +35,7 @@ func (l *Log) boot(on OnBroken) error {
 	if on != Warn {
 		return bad.err()
 	}
+	l.max = 0 // what is damaged is not moved
 	l.log.Error("the audit log is broken; it goes on after the damage", "seq", bad.Seq, "reason", bad.Reason)
 	return l.goOn(bad)
 }
@@ -77,7 +79,12 @@ func (l *Log) suspect() (*Bad, error) {
 		return &Bad{Reason: BadHead}, nil
 	}
 	l.head.Store(&head)
-	report, err := l.Verify(context.Background(), max(head.Checkpoint, 1))
+	b, err := l.readBase()
+	if err != nil {
+		return &Bad{Reason: BadBase}, nil
+	}
+	l.base.Store(&b)
+	report, err := l.Verify(context.Background(), max(head.Checkpoint, b.Seq+1))
 	return report.Bad, err
 }
 

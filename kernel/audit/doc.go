@@ -18,6 +18,21 @@
 // that the whole directory was replaced by an older copy of itself, or by
 // nothing. Keep the head elsewhere (Head) to find that.
 //
+// # Archives
+//
+// A log of more than Config.MaxBytes is cut: its oldest records are moved to a
+// file in Config.Archives, FIRST-LAST.jsonl.gz, 0600, until half of that is left. The
+// file has the lines that Export writes, compressed by gzip. It has its name, and
+// both are synced, before one transaction writes a record of type archived and the
+// base, from which the log in the store begins then; only after that records go. A
+// crash in between leaves records twice: the next Open removes those before the
+// base, and a file that the base does not know is taken, once it was found to hold
+// what the log holds, and never written over.
+//
+// Verify reads archives too, unless it is asked for records after them, and names
+// one that is missing or was changed. Read and Export have what is in the store.
+// When no archive can be written the log grows, says so, and tries again.
+//
 // Texts are made valid UTF-8 and cut to MaxText bytes before they are signed.
 //
 // # Format
@@ -51,7 +66,14 @@
 // record of type checkpoint: one is written for every CheckpointEvery records,
 // and by Close.
 //
+// and "base", once something was archived:
+//
+//	base      := seq:u64 hash[32] signature[64]            of the last archived record
+//	signature := Ed25519("astrid audit base 1\0" and the 40 bytes before it)
+//
 // # Locks
 //
-// Log.mu is a leaf. One goroutine writes.
+// Log.mu is a leaf. Log.moving is held while archived records are removed, and
+// shared by a Verify, which needs them to stay. One goroutine writes; another one
+// archives, and asks the first to cut.
 package audit

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"crypto/ed25519"
 	"encoding/hex"
 	"testing"
 )
@@ -20,6 +21,10 @@ func TestGoldenVectors(t *testing.T) {
 	s, hash := seal(key, body)
 	head := Head{Seq: 1, Time: r.Time, Hash: hash}
 	stored := head.sign(key)
+	begins := base{Seq: 1, Hash: hash}.sign(key)
+	if b, err := openBase(testKey(0).Public().(ed25519.PublicKey), begins); err != nil || b != (base{1, hash}) {
+		t.Errorf("%+v, %v", b, err)
+	}
 	for name, c := range map[string]struct{ got, want string }{
 		"body": {hex.EncodeToString(body), "01000000000000000000815dafda9c180000000000004000800000000000000103a107bff3ce10be" +
 			"0000000000000000000000000000000000000000000000000000000000000000" +
@@ -31,6 +36,8 @@ func TestGoldenVectors(t *testing.T) {
 		"hash": {hex.EncodeToString(hash[:]), "b540fb1eb2af199021a8c7234e5885f3059d6db2b1ae857ef5238f10158142f7"},
 		"signature": {hex.EncodeToString(s[len(body):]), "c70c34e0516bd6aaa58b480b38e1c67323ca7ee33e70a0e4b14f384280a2b200" +
 			"49a758c24b8f4dfde7277a57aa1ed5e14868c43876fa1a775cc1e656edb8620b"},
+		"base": {hex.EncodeToString(begins), "0100000000000000b540fb1eb2af199021a8c7234e5885f3059d6db2b1ae857ef5238f10158142f7" +
+			"6eedd5f926298de75dea88b72ebbe706e86b6d032bad84c03f1fb1fbe85b00a89f75c2cdfb5da46bb27a83a997d8863b1ca338341a73576ca4dd55ed9598b101"},
 		"head": {hex.EncodeToString(stored), "010000000000000000000000000000000000815dafda9c18b540fb1eb2af1990" +
 			"21a8c7234e5885f3059d6db2b1ae857ef5238f10158142f720d8c5bf5d68e615" +
 			"70db8cd7a68f35bbdb129f535e3c97ea7e1cdd578b58a83a70962484f9715265" +

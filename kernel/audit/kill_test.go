@@ -8,13 +8,18 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 	"testing"
 
 	"astrid/kernel/store"
 )
 
-const childDir = "AUDIT_TEST_DIR"
+const (
+	childDir      = "AUDIT_TEST_DIR"
+	childArchives = "AUDIT_TEST_ARCHIVES"
+	childMax      = "AUDIT_TEST_MAX"
+)
 
 // child appends from several goroutines and says what was acknowledged, until
 // it is killed.
@@ -23,7 +28,8 @@ func child(dir string) error {
 	if err != nil {
 		return err
 	}
-	l, err := Open(Config{Store: s, Key: testKey(0)})
+	max, _ := strconv.ParseInt(os.Getenv(childMax), 10, 64)
+	l, err := Open(Config{Store: s, Key: testKey(0), MaxBytes: max, Archives: os.Getenv(childArchives)})
 	if err != nil {
 		return err
 	}
@@ -72,10 +78,10 @@ func TestALogSurvivesSIGKILL(t *testing.T) {
 
 // killed runs child in dir, kills it after it has said lines lines, and returns
 // all that it said.
-func killed(t *testing.T, dir string, lines int) (said []string) {
+func killed(t *testing.T, dir string, lines int, env ...string) (said []string) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childDir+"="+dir)
+	cmd.Env = append(append(os.Environ(), childDir+"="+dir), env...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -43,6 +43,11 @@ type Config struct {
 	Now      func() time.Time // default: time.Now
 	Log      *slog.Logger     // default: discarded
 	OnBroken OnBroken
+
+	// MaxBytes is how large the log may be; 0: as large as it gets. What is over it
+	// is moved to files in the directory Archives, which must be there.
+	MaxBytes int64
+	Archives string
 }
 
 // Log is an open audit log. Its methods may be called from any goroutine.
@@ -62,6 +67,17 @@ type Log struct {
 	stopped chan struct{} // closed by the writer
 	calls   sync.WaitGroup
 	failed  atomic.Pointer[error] // set by the writer, once
+
+	max       int64
+	archives  string
+	size      atomic.Int64 // bytes of the records in the store
+	base      atomic.Pointer[base]
+	cuts      chan *segment
+	archiving atomic.Bool // one at a time
+	archiver  sync.WaitGroup
+	nextTry   atomic.Int64 // ns since 1970
+
+	moving sync.RWMutex // held while archived records go; shared by who counts on them
 
 	mu     sync.Mutex
 	closed bool // guarded by mu
@@ -93,8 +109,12 @@ func Open(c Config) (*Log, error) {
 		records: records, heads: heads, key: c.Key, now: c.Now, log: c.Log,
 		appends: make(chan *request, queueLength), notes: make(chan Record, noteLength),
 		stop: make(chan struct{}), stopped: make(chan struct{}),
+		max: c.MaxBytes, archives: c.Archives, cuts: make(chan *segment),
 	}
 	if err := l.boot(c.OnBroken); err != nil {
+		return nil, err
+	}
+	if err := l.measure(); err != nil {
 		return nil, err
 	}
 	go l.write()

@@ -143,14 +143,14 @@ func TestEveryActionOf02IsKnown(t *testing.T) {
 		approval_requested approval_granted approval_denied session_started session_ended context_summarized llm_request
 		server_started server_stopped elicitation_sent elicitation_received security_violation sub_agent_spawned config_reloaded
 		boot shutdown connection_opened connection_closed connection_refused op commit denial capability_used
-		allowance_created allowance_used allowance_revoked checkpoint notes_lost log_broken`) {
+		allowance_created allowance_used allowance_revoked checkpoint archived notes_lost log_broken`) {
 		names, known := Type(kind).fields()
 		if !known || len(strings.Fields(names)) > maxFields {
 			t.Errorf("%s: %q", kind, names)
 		}
 		n++
 	}
-	if n != 41 {
+	if n != 42 {
 		t.Errorf("%d actions", n)
 	}
 }

@@ -43,6 +43,9 @@ type bench struct {
 	dir   string
 	store *store.Store
 	log   *Log
+
+	max      int64
+	archives string
 }
 
 func newBench(t testing.TB) *bench {
@@ -63,7 +66,7 @@ func (b *bench) open() {
 func (b *bench) tryOpen(key ed25519.PrivateKey, on OnBroken) (err error) {
 	b.t.Helper()
 	b.openStore()
-	b.log, err = Open(Config{Store: b.store, Key: key, OnBroken: on})
+	b.log, err = Open(Config{Store: b.store, Key: key, OnBroken: on, MaxBytes: b.max, Archives: b.archives})
 	return err
 }
 

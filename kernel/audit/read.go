@@ -41,8 +41,8 @@ type Entry struct {
 	body, signature []byte
 }
 
-// Read returns up to limit of the records after since that f takes, oldest
-// first. A limit outside 1 … MaxRead means MaxRead. What it returns was
+// Read returns up to limit of the records after since that f takes and that are
+// not archived, oldest first. A limit outside 1 … MaxRead means MaxRead. What it returns was
 // verified, but not its links; a record that does not verify is an error.
 func (l *Log) Read(ctx context.Context, since uint64, limit int, f Filter) ([]Entry, error) {
 	if limit < 1 || limit > MaxRead {
@@ -63,7 +63,7 @@ func (l *Log) Read(ctx context.Context, since uint64, limit int, f Filter) ([]En
 }
 
 func (l *Log) each(ctx context.Context, since uint64, f Filter, fn func(Entry) error) error {
-	return l.records.EachAfter("", recordKey(since), func(key string, value []byte) error {
+	return l.records.EachAfter("", recordKey(max(since, l.begins().Seq)), func(key string, value []byte) error {
 		if err := ctx.Err(); err != nil {
 			return fault.Wrap(fault.KindOf(err), err, "read the audit log")
 		}
@@ -125,7 +125,8 @@ func (f Fields) tagged(tag, value string) map[string]string {
 	return out
 }
 
-// Export writes the whole log, verified as by Read, as lines of JSON.
+// Export writes the log but for what is archived, verified as by Read, as lines
+// of JSON; archives are such lines already.
 func (l *Log) Export(ctx context.Context, w io.Writer) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	err := l.each(ctx, 0, Filter{}, func(e Entry) error {

@@ -16,6 +16,7 @@ const (
 	domainRecord    = "astrid audit record 1\x00"
 	domainSignature = "astrid audit signature 1\x00"
 	domainHead      = "astrid audit head 1\x00"
+	domainBase      = "astrid audit base 1\x00"
 )
 
 // Hash names a record; it covers all of its content.
@@ -93,4 +94,27 @@ func openHead(key ed25519.PublicKey, raw []byte) (Head, error) {
 		Hash:       Hash(raw[24:headSize]),
 		Signature:  [ed25519.SignatureSize]byte(raw[headSize:]),
 	}, nil
+}
+
+// base is the last record that is archived: what the first one in the store
+// follows. The zero base is that of a log of which nothing was archived.
+type base struct {
+	Seq  uint64
+	Hash Hash
+}
+
+const baseSize = 8 + 32
+
+// sign returns the stored form of b.
+func (b base) sign(key ed25519.PrivateKey) []byte {
+	raw := append(binary.LittleEndian.AppendUint64(nil, b.Seq), b.Hash[:]...)
+	return append(raw, ed25519.Sign(key, append([]byte(domainBase), raw...))...)
+}
+
+// openBase verifies the stored form of a base and then parses it.
+func openBase(key ed25519.PublicKey, raw []byte) (base, error) {
+	if len(raw) != baseSize+ed25519.SignatureSize || !ed25519.Verify(key, append([]byte(domainBase), raw[:baseSize]...), raw[baseSize:]) {
+		return base{}, fault.New(fault.Internal, "where the audit log begins has no valid signature")
+	}
+	return base{Seq: binary.LittleEndian.Uint64(raw), Hash: Hash(raw[8:baseSize])}, nil
 }

@@ -24,6 +24,10 @@ const (
 	BadHead      Reason = "bad head"         // the head is gone, was changed, or names another record
 	ForeignKey   Reason = "foreign key"      // signed by a key that is not the log's
 	Malformed    Reason = "malformed record" // signed, but no record
+	BadBase      Reason = "bad base"         // where the log begins was changed
+
+	MissingArchive Reason = "archive missing"
+	ChangedArchive Reason = "archive changed" // it is no archive, or tells something else than was signed
 )
 
 // Bad is the first thing wrong in a log.
@@ -40,14 +44,19 @@ func (b *Bad) err() error {
 type Report struct {
 	From, To    uint64 // To is the head's
 	Records     int    // verified before the first bad one
+	Archived    int    // of those, in archives
 	Checkpoints int
-	Bad         *Bad // nil: the log is whole
+	Bad         *Bad   // nil: the log is whole
+	Archive     string // the name of the archive that Bad is in; empty: in the store
 }
 
 // Err is the report as an error; nil when the log is whole.
 func (r Report) Err() error {
 	if r.Bad == nil {
 		return nil
+	}
+	if r.Archive != "" {
+		return fault.New(fault.Internal, "the audit log is broken at record %d (%s: %s): bring the archive back, or find out who did that", r.Bad.Seq, r.Archive, r.Bad.Reason)
 	}
 	return r.Bad.err()
 }
@@ -65,11 +74,22 @@ type chunk struct {
 }
 
 // Verify reads the log from record from on (0 and 1 are the first) on all
-// processors: every signature, every link, and the head. The log may be appended
-// to meanwhile. The error is about reading; what is wrong with the log is in the
+// processors: every signature, every link, and the head; first the archives,
+// unless from is a record after them. The log may be appended to and archived
+// meanwhile. The error is about reading; what is wrong with the log is in the
 // report.
 func (l *Log) Verify(ctx context.Context, from uint64) (Report, error) {
 	r := Report{From: max(from, 1)}
+	l.moving.RLock()
+	defer l.moving.RUnlock()
+	b, err := l.readBase()
+	if fault.Is(err, fault.Internal) {
+		r.Bad = &Bad{Reason: BadBase}
+		return r, nil
+	}
+	if err != nil {
+		return r, err
+	}
 	head, err := l.readHead()
 	if err != nil {
 		if fault.Is(err, fault.Internal) || fault.Is(err, fault.NotFound) {
@@ -79,11 +99,16 @@ func (l *Log) Verify(ctx context.Context, from uint64) (Report, error) {
 		return r, err
 	}
 	r.To = head.Seq
-	chunks := split(r.From, r.To)
+	if r.From <= b.Seq {
+		if err := l.verifyArchives(ctx, &r, r.From, b); err != nil || r.Bad != nil {
+			return r, err
+		}
+	}
+	chunks := split(max(r.From, b.Seq+1), r.To)
 	if err := l.verifyAll(ctx, chunks); err != nil {
 		return r, err
 	}
-	r.join(chunks, head)
+	r.join(chunks, b, head)
 	if r.Bad == nil {
 		r.Bad, err = l.beyond(head.Seq)
 	}
@@ -180,10 +205,10 @@ func (c *chunk) take(l *Log, seq uint64, value sealed) *Bad {
 }
 
 // join puts the chunks together and compares their end with the head.
-func (r *Report) join(chunks []*chunk, head Head) {
-	var last Hash
+func (r *Report) join(chunks []*chunk, b base, head Head) {
+	last := b.Hash
 	for i, c := range chunks {
-		if (i > 0 || c.first == 1) && c.records > 0 && c.previous != last {
+		if (i > 0 || c.first == b.Seq+1) && c.records > 0 && c.previous != last {
 			r.Bad = &Bad{c.first, BrokenLink}
 			return
 		}

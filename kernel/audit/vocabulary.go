@@ -18,8 +18,9 @@ const (
 	AllowanceUsed     Type = "allowance_used"
 	AllowanceRevoked  Type = "allowance_revoked"
 
-	// Checkpoint, NotesLost and LogBroken are written by the log about itself.
+	// Checkpoint, Archived, NotesLost and LogBroken are written by the log about itself.
 	Checkpoint Type = "checkpoint"
+	Archived   Type = "archived"
 	NotesLost  Type = "notes_lost"
 	LogBroken  Type = "log_broken"
 )
@@ -79,6 +80,8 @@ func (t Type) fields() (names string, known bool) {
 		return "allowance_id pattern capsule scope", true
 	case Checkpoint:
 		return "records", true
+	case Archived:
+		return "first last hash file", true
 	case NotesLost:
 		return "count", true
 	case LogBroken:

@@ -19,6 +19,7 @@ type group struct {
 // write is the one writer. Notes wait for noteDelay, for company or for an append.
 func (l *Log) write() {
 	defer close(l.stopped)
+	defer l.archiver.Wait()
 	var g group
 	var due <-chan time.Time
 	for {
@@ -34,6 +35,9 @@ func (l *Log) write() {
 		case q := <-l.appends:
 			l.gather(&g, q)
 		case <-due:
+		case s := <-l.cuts:
+			l.commitCut(s)
+			continue
 		case <-l.stop:
 			l.finish(g)
 			return
@@ -69,18 +73,27 @@ func (l *Log) finish(g group) {
 
 // commit writes g and answers those who wait for it.
 func (l *Log) commit(g group, last bool) {
+	err := l.attempt(func() error { return l.tryCommit(g, last) })
+	if !last {
+		l.overfull()
+	}
+	for _, q := range g.appends {
+		q.done <- err
+	}
+}
+
+// attempt writes unless a write failed before, and remembers that one did.
+func (l *Log) attempt(write func() error) error {
 	err := l.Err()
 	if err == nil {
-		err = l.tryCommit(g, last)
+		err = write()
 	}
 	if err != nil && l.Err() == nil {
 		err = fault.Wrap(fault.KindOf(err), err, "the audit log failed after record %d; nothing that must be audited is done until the kernel is started again", l.Head().Seq)
 		l.failed.Store(&err)
 		l.log.Error("the audit log failed", "err", err)
 	}
-	for _, q := range g.appends {
-		q.done <- l.Err()
-	}
+	return l.Err()
 }
 
 func (l *Log) tryCommit(g group, last bool) error {
@@ -116,6 +129,7 @@ type chain struct {
 	keyID   [8]byte
 	head    Head // after records
 	records []sealed
+	base    *base // where the log begins from now on; nil: where it did
 }
 
 func (l *Log) chain() *chain {
@@ -149,10 +163,22 @@ func (l *Log) store(c *chain) error {
 				return err
 			}
 		}
+		if c.base != nil {
+			if err := tx.Set(l.heads, nameBase, c.base.sign(c.key)); err != nil {
+				return err
+			}
+		}
 		return tx.Set(l.heads, nameHead, head)
 	})
-	if err == nil {
-		l.head.Store(&c.head)
+	if err != nil {
+		return err
 	}
-	return err
+	l.head.Store(&c.head)
+	if c.base != nil {
+		l.base.Store(c.base)
+	}
+	for _, s := range c.records {
+		l.size.Add(int64(len(s) + len(recordKey(0))))
+	}
+	return nil
 }

@@ -19,12 +19,17 @@ type Config struct {
 	// AuditRefuses says whether a broken audit log keeps the kernel from booting;
 	// otherwise it boots and says so.
 	AuditRefuses bool
+	// AuditMax is how many bytes of records the audit log keeps in its store; what is
+	// over it is archived.
+	AuditMax int64
 	// Idle is how long nobody may need the kernel before it ends; Never: it stays.
 	Idle time.Duration
 	// StopTimeout bounds a stop.
 	StopTimeout time.Duration
 	LogLevel    slog.Level
-	LogJSON     bool
+	// LogJSON says that the kernel's log is lines of JSON instead of text. Whoever
+	// makes the log asks for it.
+	LogJSON bool
 	// CapsuleQuota is how many bytes a capsule may keep in the state store.
 	CapsuleQuota int64
 	Links        []Link
@@ -52,6 +57,7 @@ func Default() Config {
 		StopTimeout:     20 * time.Second,
 		LogLevel:        slog.LevelInfo,
 		CapsuleQuota:    1 << 30,
+		AuditMax:        100 << 20,
 	}
 }
 
@@ -131,18 +137,23 @@ func (f file) over(c Config) (Config, error) {
 	}
 	if f.Logging.Format != nil {
 		c.LogJSON = *f.Logging.Format == "json"
-		bad = orElse(bad, oneOf("logging.format", *f.Logging.Format, "compact", "full", "pretty", "json"))
+		bad = orElse(bad, oneOf("logging.format", *f.Logging.Format, "text", "compact", "full", "pretty", "json"))
 	}
 	if f.Logging.Level != nil {
 		level, err := parseLevel("logging.level", *f.Logging.Level)
 		c.LogLevel, bad = level, orElse(bad, err)
 	}
-	if q := f.Capsules.Quota; q != nil {
-		if *q < 1 || *q > 1<<20 {
-			bad = orElse(bad, fault.New(fault.Usage, "capsules.quota_mb is %d: it may be 1 to %d", *q, 1<<20))
+	megabytes := func(key string, from *int64, to *int64) {
+		switch {
+		case from == nil:
+		case *from < 1 || *from > 1<<20:
+			bad = orElse(bad, fault.New(fault.Usage, "%s is %d: it may be 1 to %d", key, *from, 1<<20))
+		default:
+			*to = *from << 20
 		}
-		c.CapsuleQuota = *q << 20
 	}
+	megabytes("capsules.quota_mb", f.Capsules.Quota, &c.CapsuleQuota)
+	megabytes("audit.max_size_mb", f.Audit.MaxSize, &c.AuditMax)
 	for _, text := range f.Security.Issuers {
 		key, err := base64.StdEncoding.DecodeString(text)
 		if err != nil || len(key) != ed25519.PublicKeySize {

@@ -33,12 +33,12 @@ func env(pairs ...string) func(string) string {
 
 func TestLaterLayersWinMemberByMember(t *testing.T) {
 	system := write(t, "[security]\napproval_timeout_secs = 10\n[gateway]\nidle_shutdown_secs = 1\nshutdown_timeout_secs = 5\n")
-	home := write(t, "[security]\napproval_timeout_secs = 20\n[audit]\non_broken = \"refuse\"\n")
+	home := write(t, "[security]\napproval_timeout_secs = 20\n[audit]\non_broken = \"refuse\"\nmax_size_mb = 7\n[logging]\nformat = \"json\"\n")
 	c, warnings, err := config.Load(config.Sources{System: system, Home: home, Lookup: env("ASTRID_IDLE_TIMEOUT_SECS", "0")})
 	if err != nil || len(warnings) != 0 {
 		t.Fatal(warnings, err)
 	}
-	if c.ApprovalTimeout != 20*time.Second || c.Idle != 0 || c.StopTimeout != 5*time.Second || !c.AuditRefuses {
+	if c.ApprovalTimeout != 20*time.Second || c.Idle != 0 || c.StopTimeout != 5*time.Second || !c.AuditRefuses || c.AuditMax != 7<<20 || !c.LogJSON {
 		t.Errorf("%+v", c)
 	}
 }
@@ -67,6 +67,8 @@ func TestWhatIsWrongIsRefusedWithItsLine(t *testing.T) {
 		"broken syntax":     {"[gateway\n", ":1:"},
 		"out of range":      {"[gateway]\nidle_shutdown_secs = -5\n", "gateway.idle_shutdown_secs"},
 		"not a number":      {"[security]\napproval_timeout_secs = nan\n", "security.approval_timeout_secs"},
+		"no room":           {"[audit]\nmax_size_mb = 0\n", "audit.max_size_mb"},
+		"a format":          {"[logging]\nformat = \"xml\"\n", "logging.format"},
 		"a word":            {"[audit]\non_broken = \"perhaps\"\n", "audit.on_broken"},
 		"no key":            {"[security]\ntrusted_issuers = [\"AAAA\"]\n", "security.trusted_issuers"},
 		"half a link":       {"[[identity.links]]\nplatform = \"x\"\n", "identity.links"},

@@ -16,6 +16,7 @@
 //	│   ├── layers/ meta/ journal/  what the view server keeps
 //	│   └── cache/                  caches of commands run in the session
 //	├── state.db/ audit.db/         0700, the stores of the kernel
+//	├── audit/                      0700, what was moved out of audit.db, 0600 each
 //	├── keys/runtime.key            0600, what the kernel signs with
 //	├── config.toml                 what people configure
 //	├── cache/                      0700, machine code of capsules

@@ -23,7 +23,7 @@ func (h Home) Ensure() error {
 	if err := makePrivate(h.root, true); err != nil {
 		return err
 	}
-	for _, dir := range []string{h.Sessions(), h.Keys(), h.Logs(), h.Capsules(), h.Shared(), h.CompileCache(), h.Tmp()} {
+	for _, dir := range []string{h.Sessions(), h.Keys(), h.Logs(), h.AuditArchives(), h.Capsules(), h.Shared(), h.CompileCache(), h.Tmp()} {
 		if err := makePrivate(dir, false); err != nil {
 			return err
 		}

@@ -79,6 +79,9 @@ func (h Home) State() string { return h.join("state.db") }
 // Audit is the directory of the audit log's store.
 func (h Home) Audit() string { return h.join("audit.db") }
 
+// AuditArchives holds what was moved out of the audit log.
+func (h Home) AuditArchives() string { return h.join("audit") }
+
 // Config is the file that the kernel is configured by.
 func (h Home) Config() string { return h.join("config.toml") }
 

@@ -41,10 +41,12 @@ type VerifyAudit struct {
 // AuditReport is the result. Bad is the first record that is not as it was
 // written, 0 when all are.
 type AuditReport struct {
-	Records uint64 `json:"records"`
-	Head    uint64 `json:"head"`
-	Hash    string `json:"hash"`
-	Key     string `json:"key"` // the pinned public key, base64
-	Bad     uint64 `json:"bad,omitzero"`
-	Why     string `json:"why,omitempty"`
+	Records  uint64 `json:"records"`
+	Archived uint64 `json:"archived,omitzero"` // of the records, those in archives
+	Head     uint64 `json:"head"`
+	Hash     string `json:"hash"`
+	Key      string `json:"key"` // the pinned public key, base64
+	Bad      uint64 `json:"bad,omitzero"`
+	Why      string `json:"why,omitempty"`
+	Archive  string `json:"archive,omitempty"` // the archive that is missing or was changed
 }

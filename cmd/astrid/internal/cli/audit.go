@@ -63,9 +63,11 @@ func (a *app) verifyAuditCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove that no record was changed or removed",
-		Long:  "Verifies every signature and every link of the log, and its head. Exit code 1 names the first record that is not as it was written.",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.verifyAudit(cmd.Context(), req) },
+		Long: `Verifies every signature and every link of the log, of its archives too (in audit/ of
+Astrid's home), and its head. Exit code 1 names the first record that is not as it was
+written, or the archive that is missing or changed.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.verifyAudit(cmd.Context(), req) },
 	}
 	cmd.Flags().Uint64Var(&req.From, "from", 0, "from record `N` on instead of from the first")
 	return cmd
@@ -85,10 +87,16 @@ func (a *app) verifyAudit(ctx context.Context, req wire.VerifyAudit) error {
 		if a.json {
 			return exit(1)
 		}
+		if r.Archive != "" {
+			return fault.New(fault.Internal, "the audit log is broken at record %d: %s, %s; bring it back, or verify what is after it with --from", r.Bad, r.Why, oneLine(r.Archive))
+		}
 		return fault.New(fault.Internal, "the audit log is broken at record %d: %s; keep a copy of it and find out who did that", r.Bad, r.Why)
 	}
 	if a.json {
 		return nil
+	}
+	if r.Archived > 0 {
+		return a.say("%d records verified, %d of them in archives; the head is %d, %s\n", r.Records, r.Archived, r.Head, r.Hash)
 	}
 	return a.say("%d records verified; the head is %d, %s\n", r.Records, r.Head, r.Hash)
 }
@@ -97,7 +105,7 @@ func (a *app) exportAuditCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "export",
 		Short: "Write the log as JSON lines with the signed bytes",
-		Long:  "Writes every record as one line of JSON with the bytes that were signed and their signature, so that a stranger who has the public key can verify it.",
+		Long:  "Writes every record as one line of JSON with the bytes that were signed and their signature, so that a stranger who has the public key can verify it. What was archived is in audit/ of Astrid's home as such lines, compressed: zcat.",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := a.wake(cmd.Context()); err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 
 	"astrid/kernel"
 	"astrid/kernel/client"
+	"astrid/kernel/config"
 	"astrid/kernel/fault"
 	"astrid/kernel/home"
 	"astrid/kernel/view"
@@ -71,7 +73,7 @@ func (a *app) serveKernel(ctx context.Context, c kernel.Config, ready func(conte
 		return err
 	}
 	defer log.Close()
-	c.Log = slog.New(slog.NewTextHandler(io.MultiWriter(a.Stderr, log), &slog.HandlerOptions{Level: c.Level}))
+	c.Log = slog.New(kernelHandler(io.MultiWriter(a.Stderr, log), c))
 	c.Bwrap, _ = exec.LookPath("bwrap") // without it programs of capsules are refused
 	if c.Listener, err = activated(); err != nil {
 		return err
@@ -98,6 +100,17 @@ func (a *app) serveKernel(ctx context.Context, c kernel.Config, ready func(conte
 		return readyErr
 	}
 	return err
+}
+
+// kernelHandler writes the kernel's log in the form that is configured. What is
+// wrong with the configuration the boot says, in text.
+func kernelHandler(w io.Writer, c kernel.Config) slog.Handler {
+	options := &slog.HandlerOptions{Level: c.Level}
+	settings, _, err := config.Load(config.Sources{System: cmp.Or(c.SystemConfig, config.System), Home: c.Home.Config(), Lookup: c.Lookup})
+	if err == nil && settings.LogJSON {
+		return slog.NewJSONHandler(w, options)
+	}
+	return slog.NewTextHandler(w, options)
 }
 
 // keepSecrets keeps the keys and tokens of this process out of core files and
