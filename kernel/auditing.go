@@ -29,8 +29,10 @@ func (k *Kernel) record(ctx context.Context, r op.Record) error {
 		Action: action(r), Authorization: authorization(r), Outcome: outcome(r),
 	}
 	if fault.Is(r.Err, fault.Denied) {
-		about := bus.Message{Session: r.Session, Principal: cmp.Or(r.Caller.User, k.Identity.Root())}
-		k.lifecycle("authorization_denied", about, map[string]any{"resource": r.Session, "action": r.Method, "reason": r.Err.Error()})
+		if !k.admitDenial(r.Caller.User, rec) {
+			return nil
+		}
+		k.tellDenial(rec, "")
 		if !r.Audited {
 			k.Audit.Note(rec)
 			return nil
@@ -206,12 +208,15 @@ func scope(decision string) string {
 
 // recordDenial records that a capsule has denied a message.
 func (k *Kernel) recordDenial(by capsule.ID, c host.Caller, reason string) {
-	err := k.Audit.Append(context.Background(), audit.Record{
+	rec := audit.Record{
 		Session: c.Session, Principal: c.Principal,
 		Action:        audit.Action{Type: audit.Denial, Fields: audit.Fields{"what": c.Topic, "resource": "capsule " + string(by), "reason": reason}},
 		Authorization: audit.Authorization{Type: audit.Denied, Fields: audit.Fields{"reason": "interceptor"}}, Outcome: audit.Outcome{Kind: fault.Denied.Code(), Text: reason},
-	})
-	if err != nil {
+	}
+	if !k.admitDenial(c.Principal, rec) {
+		return
+	}
+	if err := k.Audit.Append(context.Background(), rec); err != nil {
 		k.config.Log.Error("a denial was not recorded", "capsule", by, "err", err)
 	}
 }
@@ -235,11 +240,14 @@ func (k *Kernel) noteClosed(c socket.Client) {
 }
 
 func (k *Kernel) noteRefused(uid, pid uint32, err error) {
-	k.Audit.Note(audit.Record{
+	rec := audit.Record{
 		Door: string(op.DoorSocket), PID: pid,
 		Action:        audit.Action{Type: audit.ConnectionRefused, Fields: audit.Fields{"uid": strconv.Itoa(int(uid)), "reason": err.Error()}},
 		Authorization: audit.Authorization{Type: audit.Denied}, Outcome: audit.Of(err),
-	})
+	}
+	if k.admitDenial("uid "+strconv.Itoa(int(uid)), rec) {
+		k.Audit.Note(rec)
+	}
 }
 
 // auditLog is the audit log as the operation table sees it.

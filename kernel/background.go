@@ -56,6 +56,7 @@ func (k *Kernel) tick(ctx context.Context) {
 		select {
 		case <-ticker.C:
 			k.Socket.Recheck()
+			k.sumDenials(k.denials.end(time.Now(), false))
 			k.publish(bus.Message{Topic: "astrid.v1.watchdog.tick", Source: wire.NewUUID(), Transient: true}, wire.Custom(wire.Raw("{}")), nil)
 		case <-ctx.Done():
 			return

@@ -61,6 +61,7 @@ type Kernel struct {
 	switches *store.Space // which capsules are off
 	wasm     *wasm.Engine
 	crons    *crons
+	denials  denials
 
 	installing sync.Mutex // one installation or removal at a time
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -386,5 +387,42 @@ func TestTheTokenFileIsNeverHalfThere(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(h.Sessions(), "*.tmp")); len(left) > 0 {
 		t.Errorf("left: %q", left)
 	}
+	_ = os.Remove(h.Lock())
+}
+
+// Who asks again and again for what it does not get fills no log with it, and
+// nothing of it is lost.
+func TestAFloodOfDenialsIsCounted(t *testing.T) {
+	h := scratch(t, "h")
+	k, _ := boot(t, h)
+	owner := dial(t, h)
+	p := newcomer(t, owner, "p")
+	c := dialAs(t, h, p, "")
+	const asked = 1500
+	for i := range asked {
+		method, params := op.Users, any(nil) // not audited
+		if i%2 == 0 {
+			method, params = op.KVSet, wire.KVSet{KVKey: wire.KVKey{Namespace: "capsule:c", Key: "k"}} // audited
+		}
+		denied(t, "one of many", c.Call(t.Context(), method, params, nil))
+	}
+	must(t, k.Stop("test"))
+	k, _ = boot(t, h)
+	records, told := 0, 0
+	for _, r := range auditLog(t, dial(t, h)) {
+		if r.Action["type"] != "denial" || r.Principal != p.id {
+			continue
+		}
+		records++
+		n := 1
+		if count := r.Action["count"]; count != "" {
+			n, _ = strconv.Atoi(count)
+		}
+		told += n
+	}
+	if told != asked || records > asked/2 {
+		t.Errorf("%d of %d are told, in %d records", told, asked, records)
+	}
+	must(t, k.Stop("test"))
 	_ = os.Remove(h.Lock())
 }

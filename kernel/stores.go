@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"astrid/kernel/approve"
 	"astrid/kernel/audit"
@@ -94,6 +95,7 @@ func ownRecord(t audit.Type, f audit.Fields) audit.Record {
 func (k *Kernel) closeAudit(ctx context.Context) error {
 	var failed []error
 	if k.Audit != nil {
+		k.sumDenials(k.denials.end(time.Now(), true))
 		if why := k.stopping(); why != "" {
 			failed = append(failed, k.Audit.Append(ctx, ownRecord(audit.Shutdown, audit.Fields{"reason": why})))
 		}

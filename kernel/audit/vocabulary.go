@@ -67,13 +67,13 @@ func (t Type) fields() (names string, known bool) {
 	case ConnectionClosed:
 		return "connection reason", true
 	case ConnectionRefused:
-		return "uid reason", true
+		return "uid reason count", true
 	case Op:
 		return "method session params_digest subject", true
 	case Commit:
 		return "session number digest", true
 	case Denial:
-		return "what resource reason", true
+		return "what resource reason count", true
 	case CapabilityUsed:
 		return "token_id resource permission", true
 	case AllowanceCreated, AllowanceUsed, AllowanceRevoked:
