@@ -19,6 +19,9 @@
 // anything that the pattern matches. A single-use token is used once, over
 // restarts and races: Use returns nil after that is on disk.
 //
+// A question is answered from the tokens of one user, and the same question again
+// from memory until some token changes: the bus asks for every message it delivers.
+//
 // Tokens of a session live in memory and end with it. The others are in
 //
 //	caps:tokens   uuid → token JSON      gone a day after the token expired

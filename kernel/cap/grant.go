@@ -50,7 +50,7 @@ func (s *Store) Attenuate(parent ID, g Grant) (Token, error) {
 		return Token{}, err
 	}
 	s.mu.Lock()
-	from := s.entries[parent]
+	from := s.index.all[parent]
 	depth := s.depthLocked(from)
 	s.mu.Unlock()
 	if depth >= MaxDepth {
@@ -79,7 +79,7 @@ func (s *Store) depthLocked(e *entry) (n int) {
 		if !child {
 			return n
 		}
-		e = s.entries[id]
+		e = s.index.all[id]
 		n++
 	}
 	return n
@@ -152,7 +152,7 @@ func (s *Store) Add(data []byte) (Token, error) {
 	}
 	s.mu.Lock()
 	state := s.stateLocked(e, s.config.Now())
-	known := s.entries[t.ID]
+	known := s.index.all[t.ID]
 	s.mu.Unlock()
 	if err := dead(t.ID, state); err != nil {
 		return Token{}, err
@@ -182,7 +182,7 @@ func (s *Store) insert(e *entry) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.entries[e.token.ID] = e
+	s.index.put(e)
 	return nil
 }
 
@@ -198,17 +198,17 @@ func (s *Store) remember(tx *store.Tx, p *store.Space, t Token, value []byte) er
 func (s *Store) makeRoom(id ID) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, known := s.entries[id]; known || len(s.entries) < MaxTokens {
+	if _, known := s.index.all[id]; known || len(s.index.all) < MaxTokens {
 		return nil
 	}
 	now := s.config.Now()
-	for id, e := range s.entries {
+	for id, e := range s.index.all {
 		if e.token.expired(now.Add(-keep)) {
 			s.forgetLocked(id)
 		}
 	}
-	if len(s.entries) >= MaxTokens {
-		return fault.New(fault.Limit, "there are %d capability tokens, the limit: let some expire first", len(s.entries))
+	if len(s.index.all) >= MaxTokens {
+		return fault.New(fault.Limit, "there are %d capability tokens, the limit: let some expire first", len(s.index.all))
 	}
 	return nil
 }

@@ -46,6 +46,7 @@ func (s *Store) Revoke(sel Selector) ([]ID, error) {
 	defer s.mu.Unlock()
 	for _, e := range chosen {
 		s.revoked[e.token.ID] = true
+		s.index.changed()
 		ids = append(ids, e.token.ID)
 	}
 	slices.Sort(ids)
@@ -60,12 +61,12 @@ func (s *Store) choose(sel Selector) ([]*entry, error) {
 	}
 	s.mu.Lock()
 	var all []*entry
-	for _, e := range s.entries {
+	for _, e := range s.index.all {
 		if !s.revoked[e.token.ID] {
 			all = append(all, e)
 		}
 	}
-	known := s.entries[sel.ID] != nil
+	known := s.index.all[sel.ID] != nil
 	s.mu.Unlock()
 	if sel.ID != "" && !known {
 		return nil, notFound(sel.ID)
@@ -110,6 +111,7 @@ func (s *Store) Use(id ID) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used[id] = true
+	s.index.changed()
 	return nil
 }
 
@@ -119,7 +121,7 @@ func (s *Store) EndSession(session string) (n int) {
 	defer s.write.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id, e := range s.entries {
+	for id, e := range s.index.all {
 		if session != "" && e.session == session {
 			s.forgetLocked(id)
 			n++
@@ -132,7 +134,7 @@ func (s *Store) EndSession(session string) (n int) {
 //
 // Preconditions: s.mu is held.
 func (s *Store) forgetLocked(id ID) {
-	delete(s.entries, id)
+	s.index.drop(id)
 	delete(s.revoked, id)
 	delete(s.used, id)
 }

@@ -41,9 +41,9 @@ type Store struct {
 	write sync.Mutex // see doc.go
 
 	mu      sync.Mutex
-	entries map[ID]*entry // guarded by mu
-	revoked map[ID]bool   // guarded by mu
-	used    map[ID]bool   // guarded by mu
+	index   index       // guarded by mu
+	revoked map[ID]bool // guarded by mu
+	used    map[ID]bool // guarded by mu
 }
 
 // entry is a token with what does not change about it.
@@ -65,7 +65,7 @@ func Open(c Config) (*Store, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{config: c, trusted: map[PublicKey]bool{c.Key.Public(): true},
-		entries: map[ID]*entry{}, revoked: map[ID]bool{}, used: map[ID]bool{}}
+		index: newIndex(), revoked: map[ID]bool{}, used: map[ID]bool{}}
 	for _, key := range c.Pinned {
 		if len(key) != ed25519.PublicKeySize {
 			return nil, fault.New(fault.Usage, "a pinned key of %d bytes, it must have %d", len(key), ed25519.PublicKeySize)
@@ -107,7 +107,7 @@ func (s *Store) load() error {
 			s.config.Log.Warn("a stored capability token is ignored", "token", key, "err", err)
 			return nil
 		}
-		s.entries[e.token.ID] = e
+		s.index.put(e)
 		return nil
 	})
 	if err != nil {
@@ -160,7 +160,7 @@ func (s *Store) stateLocked(e *entry, now time.Time) State {
 		if !child {
 			return Live
 		}
-		parent := s.entries[id]
+		parent := s.index.all[id]
 		if parent == nil || depth == MaxDepth {
 			return Orphaned
 		}
@@ -199,15 +199,20 @@ func (s *Store) find(user UserID, perm Permission, resource string, now time.Tim
 	if user == (UserID{}) || !nameable(resource) {
 		return nil
 	}
+	q := question{user, perm, resource}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if e, known := s.answeredLocked(q, now); known {
+		return e
+	}
 	var best *entry
-	for _, e := range s.entries {
-		if e.token.User == user && slices.Contains(e.token.Permissions, perm) && (best == nil || prefer(e, best) < 0) &&
+	for _, e := range s.index.byUser[user] {
+		if slices.Contains(e.token.Permissions, perm) && (best == nil || prefer(e, best) < 0) &&
 			s.stateLocked(e, now) == Live && e.glob.match(resource) {
 			best = e
 		}
 	}
+	s.index.remember(q, best)
 	return best
 }
 
@@ -239,7 +244,7 @@ func byExpiry(a, b time.Time) int {
 func (s *Store) Get(id ID) (Token, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e := s.entries[id]
+	e := s.index.all[id]
 	if e == nil {
 		return Token{}, notFound(id)
 	}
@@ -277,7 +282,7 @@ func (s *Store) List(f Filter) ([]Info, error) {
 	now := s.config.Now()
 	s.mu.Lock()
 	var all []Info
-	for _, e := range s.entries {
+	for _, e := range s.index.all {
 		state := s.stateLocked(e, now)
 		if (f.Dead || state == Live) && (f.User == UserID{} || f.User == e.token.User) && (f.Session == "" || f.Session == e.session) {
 			all = append(all, Info{e.copied(), e.session, state})
