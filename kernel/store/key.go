@@ -20,7 +20,6 @@ const (
 	CapUsed      Namespace = "caps:used"
 	Allowances   Namespace = "allowances"
 	Deferred     Namespace = "approvals:deferred"
-	BusCursors   Namespace = "bus:cursors"
 	AuditRecords Namespace = "audit:records"
 	AuditHead    Namespace = "audit:head"
 )
