@@ -35,7 +35,7 @@ type Config struct {
 	Lookup       func(string) string // the environment; default: nothing is set
 	Level        *slog.LevelVar      // of Log, set to what is configured; may be nil
 
-	Linger      time.Duration // how long a kernel without a session that is up waits for one; default 30 s
+	Linger      time.Duration // how long a kernel without a session that is up waits for one; default as long as nobody may need it
 	LockWait    time.Duration // how long the boot waits for a kernel that is stopping; default 25 s
 	StopTimeout time.Duration // all of a stop; default what is configured
 }
@@ -61,7 +61,6 @@ func (c Config) validated() (Config, error) {
 	}
 	c.Mount = cmp.Or(c.Mount, c.Home.Ctl())
 	c.SystemConfig = cmp.Or(c.SystemConfig, config.System)
-	c.Linger = cmp.Or(c.Linger, 30*time.Second)
 	c.LockWait = cmp.Or(c.LockWait, 25*time.Second)
 	return c, nil
 }

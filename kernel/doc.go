@@ -52,9 +52,10 @@
 // serves until there is a reason to stop, and undoes the steps in reverse.
 //
 // Reasons to stop: ctx of Run ends (a signal), the operation `shutdown`, or
-// nothing left to do: no client is connected and no session is up after a
-// `down`, or none has been for Config.Linger; or nobody has needed the kernel for
-// as long as is configured (package idle), and no program works in a view.
+// nothing left to do: no client is connected, no capsule waits for the world, and
+// no session is up after a `down`, or none has been for Config.Linger; or nobody
+// has needed the kernel for as long as is configured (package idle), and no program
+// works in a view.
 //
 // # Locks
 //

@@ -151,6 +151,29 @@ func TestAKernelWithoutASessionEnds(t *testing.T) {
 	gone(t, h.Socket(), h.Token(), h.Ready())
 }
 
+// A capsule that waits for the world needs the kernel, with or without a session.
+func TestAKernelWithACapsuleThatWaitsStays(t *testing.T) {
+	h := scratch(t, "h")
+	must(t, h.Ensure())
+	must(t, os.Mkdir(filepath.Join(h.Capsules(), "ear"), 0o700))
+	must(t, os.WriteFile(filepath.Join(h.Capsules(), "ear", "Capsule.toml"), []byte("[package]\nname = \"ear\"\nversion = \"1.0.0\"\n[[uplink]]\nname = \"u\"\nplatform = \"p\"\nprofile = \"chat\"\n"), 0o600))
+	const hasty = 20 * time.Millisecond
+	k, err := kernel.New(t.Context(), kernel.Config{Home: h, Linger: hasty})
+	must(t, err)
+	done := make(chan error, 1)
+	go func() { done <- k.Run(context.Background()) }()
+	select {
+	case err := <-done:
+		t.Fatalf("it ended, %v", err)
+	case <-time.After(20 * hasty):
+	}
+	c := dial(t, h)
+	must(t, c.Call(t.Context(), op.DisableCapsule, wire.ByID{ID: "ear"}, nil))
+	_ = c.Close()
+	must(t, <-done)
+	_ = os.Remove(h.Lock())
+}
+
 func TestShutdownByAControlFileIsAnswered(t *testing.T) {
 	h := scratch(t, "h")
 	pid := begin(t, h)

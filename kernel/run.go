@@ -86,7 +86,7 @@ func (k *Kernel) noteEnded(method string, err error) {
 	}
 }
 
-// nothingUp tells whether no session is up and no client there, and if so closes the operation
+// nothingUp tells whether no session is up and nothing needs the kernel, and if so closes the operation
 // table in the same instant, so that no session comes up behind its back. A
 // kernel that is configured to stay does.
 func (k *Kernel) nothingUp() bool {
@@ -94,7 +94,7 @@ func (k *Kernel) nothingUp() bool {
 		return false
 	}
 	seen := k.Ops.Started()
-	if clients, _, _ := k.Socket.Stats(); clients > 0 {
+	if len(k.needs()) > 0 {
 		return false
 	}
 	list, err := k.Sessions.List(context.Background())

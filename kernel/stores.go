@@ -12,6 +12,7 @@ import (
 	"astrid/kernel/cap"
 	"astrid/kernel/config"
 	"astrid/kernel/identity"
+	"astrid/kernel/idle"
 	"astrid/kernel/store"
 )
 
@@ -29,6 +30,7 @@ func (k *Kernel) configure(context.Context) (err error) {
 		k.config.Log.Warn("configuration", "text", w)
 	}
 	if err == nil {
+		k.config.Linger = cmp.Or(k.config.Linger, max(k.Settings.Idle, idle.Grace))
 		k.config.StopTimeout = cmp.Or(k.config.StopTimeout, k.Settings.StopTimeout)
 		k.config.Level.Set(k.Settings.LogLevel)
 	}

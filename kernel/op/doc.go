@@ -7,11 +7,14 @@
 // # What a door may rely on
 //
 // Table.Do and Run check, in this order: that the table is open, that the
-// operation exists, that the caller in the context is entitled to it, its rate,
-// the shape of the params and the session name in them; then the handler runs
-// and the operation is counted and, where the entry says so, audited, whatever
-// came of it. Every error has a fault.Kind. A handler that panics is an error
-// of Kind Internal, logged with its stack.
+// operation exists, that the context has a caller who is somebody, the shape of
+// the params and the session name in them, without which nobody can say what the
+// caller must be entitled to; that the caller is entitled to it, that it can be
+// recorded if it must be, its rate, and last a right that is good once, which is
+// spent by it. Then the handler runs. Every operation is counted, and audited where
+// the entry says so or when it was denied, whatever came of it, before its caller
+// is answered. Every error has a fault.Kind. A handler that panics is an error of
+// Kind Internal, logged with its stack.
 //
 // A context without a Caller is nobody and is denied everything.
 //

@@ -102,6 +102,10 @@ func (t *Table) Entries() []*Entry {
 	return all
 }
 
+// Entry is the operation of that name, nil when there is none. It must not be
+// changed.
+func (t *Table) Entry(method string) *Entry { return t.entries[method] }
+
 // Counts tells how many operations succeeded and failed so far.
 func (t *Table) Counts() (done, failed uint64) { return t.done.Load(), t.failed.Load() }
 
