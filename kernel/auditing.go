@@ -18,7 +18,6 @@ import (
 	"astrid/kernel/fault"
 	"astrid/kernel/op"
 	"astrid/kernel/socket"
-	"astrid/kernel/store"
 	"astrid/kernel/wire"
 )
 
@@ -109,7 +108,7 @@ func (k *Kernel) happened(r op.Record) {
 	switch reply := r.Reply.(type) {
 	case wire.CommitReply:
 		if reply.Number > 0 {
-			k.noteCommit(r.Session, reply.Number)
+			k.missed.note(r.Session, reply.Number)
 		}
 	case wire.UndoReply:
 		if reply.Number > 0 {
@@ -130,47 +129,6 @@ func (k *Kernel) happened(r op.Record) {
 		k.Caps.EndSession(r.Session)
 		k.lifecycle("session_ended", bus.Message{Session: r.Session}, map[string]any{"session_id": r.Session})
 	}
-}
-
-// committed is where the kernel keeps, by session, the number of the last commit
-// that is in the audit log.
-const committed store.Namespace = "system:commits"
-
-// noteCommit keeps the number of a commit that is in the log. Commits of one
-// session may be recorded in another order than they were made in.
-func (k *Kernel) noteCommit(session string, number uint64) {
-	err := k.commits.Update(func(tx *store.Tx) error {
-		data, err := tx.Get(k.commits, session)
-		if known, bad := strconv.ParseUint(string(data), 10, 64); err == nil && bad == nil && known >= number {
-			return nil
-		}
-		return tx.Set(k.commits, session, strconv.AppendUint(nil, number, 10))
-	})
-	if err != nil {
-		k.config.Log.Warn("the number of a recorded commit was not kept: it may be recorded twice", "session", session, "err", err)
-	}
-}
-
-// catchUp records the commits of a session that were finished while no kernel
-// was there to do so.
-func (k *Kernel) catchUp(ctx context.Context, session string, last uint64) error {
-	var known uint64
-	data, err := k.commits.Get(session)
-	if err == nil {
-		known, err = strconv.ParseUint(string(data), 10, 64)
-	} else if fault.Is(err, fault.NotFound) {
-		err = nil
-	}
-	for n := known + 1; n <= last && err == nil; n++ {
-		err = k.Audit.Append(ctx, audit.Record{
-			Session: session, Action: commitOf(session, n, ""), Outcome: audit.Outcome{Success: true, Text: "found after the kernel was away"},
-			Authorization: audit.Authorization{Type: audit.System, Fields: audit.Fields{"reason": "takeover"}},
-		})
-	}
-	if err == nil && last > known {
-		k.noteCommit(session, last)
-	}
-	return err
 }
 
 // recordApproval puts a request for approval, or the answer to it, into the log.

@@ -17,10 +17,9 @@ import (
 // connection that is open.
 const tickEvery = 5 * time.Second
 
-// startBackground looks at what happened while no kernel was there, and starts
-// what works until the stop: the idle watch, the tick, and the rest.
+// startBackground starts what works until the stop: the idle watch, the tick, and
+// the rest.
 func (k *Kernel) startBackground(ctx context.Context) error {
-	k.recordMissed(ctx)
 	ctx, k.quiet = context.WithCancel(context.WithoutCancel(ctx))
 	k.Idle = idle.New(idle.Config{Timeout: k.Settings.Idle, Needs: k.needs, Retire: k.Sessions.Retire, Log: k.config.Log})
 	k.running.Go(func() {
@@ -29,6 +28,7 @@ func (k *Kernel) startBackground(ctx context.Context) error {
 		}
 	})
 	k.running.Go(func() { k.tick(ctx) })
+	k.running.Go(func() { k.missed.run(ctx) })
 	k.running.Go(func() {
 		if err := k.Router.Run(ctx); err != nil {
 			k.config.Log.Error("messages are not routed any more", "err", err)
@@ -60,34 +60,6 @@ func (k *Kernel) tick(ctx context.Context) {
 			k.publish(bus.Message{Topic: "astrid.v1.watchdog.tick", Source: wire.NewUUID(), Transient: true}, wire.Custom(wire.Raw("{}")), nil)
 		case <-ctx.Done():
 			return
-		}
-	}
-}
-
-// lookFor bounds how long the boot waits for views that do not say what they
-// have committed.
-const lookFor = 5 * time.Second
-
-// recordMissed puts commits into the audit log that were finished while no
-// kernel was there. No operation runs yet: a commit of this kernel would be taken
-// for one of those, or hide them.
-func (k *Kernel) recordMissed(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, lookFor)
-	defer cancel()
-	list, err := k.Sessions.List(ctx)
-	if err != nil {
-		return
-	}
-	for _, s := range list {
-		if s.State == "stopped" {
-			continue
-		}
-		status, err := k.Sessions.Status(ctx, s.Name)
-		if err == nil {
-			err = k.catchUp(ctx, s.Name, status.Commits)
-		}
-		if err != nil {
-			k.config.Log.Warn("commits that were finished without a kernel may lack in the audit log", "session", s.Name, "err", err)
 		}
 	}
 }

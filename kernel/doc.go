@@ -59,6 +59,7 @@
 //
 // # Locks
 //
+// missed.mu is taken inside a transaction of the state store, and is a leaf.
 // Kernel.mu is a leaf, and so is servers.mu, which is taken with capsule.Registry's
 // lock held.
 package kernel

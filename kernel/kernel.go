@@ -62,6 +62,7 @@ type Kernel struct {
 	wasm     *wasm.Engine
 	crons    *crons
 	denials  denials
+	missed   *missed
 
 	installing sync.Mutex // one installation or removal at a time
 

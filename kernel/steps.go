@@ -177,7 +177,7 @@ func (k *Kernel) bringUp(ctx context.Context) error {
 func (k *Kernel) openTable(context.Context) error {
 	k.Ops = op.New(op.Config{
 		Services: op.Services{
-			Sessions: emptied{k.Sessions, k}, Kernel: face{k}, Identity: people{k.Identity, func() { k.Socket.Recheck() }}, Caps: tokens{k.Caps, k.Identity}, Approvals: approvals{k},
+			Sessions: accounted{emptied{k.Sessions, k}, k.missed}, Kernel: face{k}, Identity: people{k.Identity, func() { k.Socket.Recheck() }}, Caps: tokens{k.Caps, k.Identity}, Approvals: approvals{k},
 			Audit: auditLog{k.Audit}, Bus: messages{k}, State: state{k.State, k.Settings.CapsuleQuota}, Capsules: plugged{k},
 		},
 		Rights: rights{k.Caps, k.Identity, new(sync.Map)}, Log: k.config.Log, Booting: true, Ended: k.noteEnded,

@@ -41,6 +41,7 @@ func (k *Kernel) openState(context.Context) (err error) {
 	if k.State, err = store.Open(k.Home.State(), store.Config{Log: k.config.Log}); err != nil {
 		return err
 	}
+	k.missed = newMissed(k)
 	k.commits, err = k.State.Space(committed, store.SpaceOptions{})
 	if err != nil {
 		err = errors.Join(err, k.State.Close())

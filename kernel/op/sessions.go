@@ -12,8 +12,9 @@ import (
 // that leaves should carry a fault.Kind.
 //
 // The methods may be called from many goroutines at once and return soon after
-// ctx ends; an operation that has passed its point of no return (a commit that
-// is applying) goes on in the view server and is told by the next status.
+// ctx ends, but those that change something (Commit, Discard) only when the view
+// server has said what came of it, or has not for long: one that has passed its
+// point of no return goes on, and is done then.
 type Sessions interface {
 	// Up makes or finds the session for a workspace and returns once its view
 	// answers. It is idempotent: a running session is returned as it is.

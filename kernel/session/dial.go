@@ -59,6 +59,19 @@ func (e *entry) dial(ctx context.Context) (*line, error) {
 	return l, nil
 }
 
+// giveUpAfter makes the end of ctx a wish to the server, and breaks the line only
+// some time later.
+func (l *line) giveUpAfter(ctx context.Context, patience time.Duration) {
+	l.stop()
+	conn := l.conn
+	l.stop = context.AfterFunc(ctx, func() {
+		conn.SetReadDeadline(time.Now().Add(patience))
+		if half, ok := conn.(*net.UnixConn); ok {
+			half.CloseWrite()
+		}
+	})
+}
+
 func (l *line) close() {
 	l.stop()
 	l.conn.Close()

@@ -144,6 +144,14 @@ func (f *fake) serve(conn net.Conn, req wire.ViewRequest, send func(any)) {
 		raw, _ := wire.Encode(wire.ChangesReply{Digest: "pid " + strconv.Itoa(os.Getpid())})
 		send(wire.ViewReply{Done: true, Result: raw})
 	case wire.ViewDiscard:
+		if f.behave("too late") { // to give up
+			_ = os.WriteFile(filepath.Join(f.record.Dir, "applying"), nil, 0o600)
+			var one [1]byte
+			conn.Read(one[:])
+			raw, _ := wire.Encode(wire.DiscardReply{Kept: "there"})
+			send(wire.ViewReply{Done: true, Result: raw})
+			return
+		}
 		os.Exit(4)
 	case wire.ViewPatch:
 		send(wire.ViewReply{Chunk: []byte("one ")})

@@ -123,11 +123,28 @@ func callFor[Out any](ctx context.Context, t *Table, session, op string, in any)
 	return out, err
 }
 
-// change performs an operation that must not be done twice.
+// outcomeTime is how long an operation whose caller has gone is waited for.
+const outcomeTime = time.Minute
+
+// change performs an operation that must not be done twice. When ctx ends the view
+// server is told to give up, and asked for what came of it all the same: it may be
+// past the point where it can.
 func change[Out any](ctx context.Context, e *entry, op string, in any) (Out, error) {
 	var out Out
-	err := e.once(ctx, op, in, &out, nil)
-	if errors.Is(err, errLost) && ctx.Err() == nil {
+	l, err := e.connect(ctx)
+	if err != nil {
+		return out, err
+	}
+	defer l.close()
+	l.giveUpAfter(ctx, outcomeTime)
+	reply, err := l.ask(op, in, nil)
+	if err == nil && len(reply.Result) > 0 {
+		err = wire.Decode(reply.Result, &out)
+	}
+	if errors.Is(err, errLost) {
+		if ctx.Err() != nil {
+			return out, ctx.Err()
+		}
 		err = fault.New(fault.Unavailable,
 			"the view server of session %s ended during the %s; the next one finishes it or takes it back: look at astrid status before you ask again", e.name, op)
 	}

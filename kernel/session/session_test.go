@@ -151,6 +151,25 @@ func TestAnOperationThatTheServerDiesUnderIsAskedAgainOrNot(t *testing.T) {
 	wantKind(t, err, fault.Unavailable, "ask again")
 }
 
+// A caller that leaves does not make undone what is done: what came of it is known.
+func TestWhatIsPastGivingUpIsTold(t *testing.T) {
+	b := newBench(t)
+	table, dir := b.table(), b.dir("proj", "too late")
+	b.up(table, dir)
+	ctx, leave := context.WithCancel(t.Context())
+	go func() {
+		defer leave()
+		for t.Context().Err() == nil {
+			if _, err := os.Stat(filepath.Join(dir, "applying")); err == nil {
+				return
+			}
+		}
+	}()
+	if reply, err := table.Discard(ctx, "proj", wire.DiscardRequest{}); err != nil || reply.Kept != "there" {
+		t.Errorf("%+v, %v", reply, err)
+	}
+}
+
 func TestTooManyCrashesFailTheSessionUntilTheNextUp(t *testing.T) {
 	b := newBench(t)
 	table, dir := b.table(), b.dir("proj", "")
