@@ -55,7 +55,8 @@
 // nothing left to do: no client is connected, no capsule waits for the world, and
 // no session is up after a `down`, or none has been for Config.Linger; or nobody
 // has needed the kernel for as long as is configured (package idle), and no program
-// works in a view.
+// works in a view; or a store that takes no more commits, which the next kernel
+// opens anew.
 //
 // # Locks
 //

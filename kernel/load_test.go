@@ -1,6 +1,7 @@
 package kernel_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -372,4 +373,39 @@ func TestAcceptSurvivesWithoutDescriptors(t *testing.T) {
 		_ = f.Close()
 	}
 	must(t, dial(t, h).Call(t.Context(), op.Version, nil, nil))
+}
+
+// A store that finds no descriptor to begin a file with ends the kernel, which
+// says why; the next one has everything.
+func TestAStoreThatFailsEndsTheKernelAndLosesNothing(t *testing.T) {
+	h := scratch(t, "h")
+	pid := begin(t, h)
+	c := dial(t, h)
+	none := unix.Rlimit{Cur: 0, Max: 4096}
+	must(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, &none, nil))
+	value := wire.NewKVValue(bytes.Repeat([]byte("v"), 64<<10))
+	set := func(n int) error {
+		return c.Call(t.Context(), op.KVSet, wire.KVSet{KVKey: wire.KVKey{Namespace: "x", Key: itoa(n)}, KVValue: value}, nil)
+	}
+	acked := 0
+	for ; acked < 2000 && set(acked) == nil; acked++ {
+	}
+	awaitDeath(t, pid)
+	if log := read(t, h.KernelLog()); acked == 0 || !strings.Contains(log, "a store failed, and has all that was acknowledged") {
+		t.Errorf("after %d writes it did not say why it ended", acked)
+	}
+	begin(t, h)
+	c = dial(t, h)
+	for n := range acked {
+		var got wire.KVValue
+		if err := c.Call(t.Context(), op.KVGet, wire.KVKey{Namespace: "x", Key: itoa(n)}, &got); err != nil {
+			t.Fatalf("%d of %d was acknowledged: %v", n, acked, err)
+		}
+	}
+	must(t, set(acked))
+	var r wire.AuditReport
+	must(t, c.Call(t.Context(), op.AuditVerify, wire.VerifyAudit{}, &r))
+	if r.Why != "" || r.Records < uint64(acked) {
+		t.Errorf("%+v", r)
+	}
 }

@@ -38,7 +38,7 @@ func (k *Kernel) configure(context.Context) (err error) {
 }
 
 func (k *Kernel) openState(context.Context) (err error) {
-	if k.State, err = store.Open(k.Home.State(), store.Config{Log: k.config.Log}); err != nil {
+	if k.State, err = store.Open(k.Home.State(), store.Config{Log: k.config.Log, Failed: k.storeFailed}); err != nil {
 		return err
 	}
 	k.missed = newMissed(k)
@@ -47,6 +47,12 @@ func (k *Kernel) openState(context.Context) (err error) {
 		err = errors.Join(err, k.State.Close())
 	}
 	return err
+}
+
+// storeFailed ends a kernel that can neither write nor read one of its stores: the
+// next one can, and has all that was acknowledged.
+func (k *Kernel) storeFailed(err error) {
+	k.Shutdown("a store failed, and has all that was acknowledged when the kernel is started again: " + err.Error())
 }
 
 func (k *Kernel) loadKey(context.Context) (err error) {
@@ -70,7 +76,7 @@ func (k *Kernel) openCaps(context.Context) error {
 
 // openAudit opens the log in a store of its own and says that the kernel boots.
 func (k *Kernel) openAudit(ctx context.Context) (err error) {
-	if k.records, err = store.Open(k.Home.Audit(), store.Config{Log: k.config.Log}); err != nil {
+	if k.records, err = store.Open(k.Home.Audit(), store.Config{Log: k.config.Log, Failed: k.storeFailed}); err != nil {
 		return err
 	}
 	broken := audit.Warn

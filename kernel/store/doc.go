@@ -16,7 +16,12 @@
 // is known about the disk: every later write fails with the first error until
 // the store is opened anew. A sync needs no descriptor: while there are none left
 // it syncs the whole file system instead. Where that cannot be (FUSE) the write
-// is an error of Kind Limit, and the store goes on.
+// is an error of Kind Limit, and the store goes on. Badger needs some to begin a
+// new file: the store keeps a few for it.
+//
+// After a commit that failed all the same, of whatever cause, the store is not read
+// either, and says so to Config.Failed: Badger, left without a memtable, would end
+// the process at the next try. Opened anew it has all that was acknowledged.
 //
 // A quota counts the bytes of keys and values. Its counter is written in the
 // transaction that changes it, so it is exact over crashes. A value past its

@@ -80,7 +80,7 @@ func (tx *Tx) sweep() (n int, err error) {
 
 // collect gives the space of overwritten values back.
 func (s *Store) collect() {
-	for {
+	for s.failed() == nil {
 		err := s.db.RunValueLogGC(discardRatio)
 		if err == nil {
 			continue

@@ -22,19 +22,24 @@ const (
 
 	partWrite = "write"
 	partClear = "clear"
+	partFull  = "full" // no descriptor is left
+	partLow   = "low"  // nor does it help that some are given up
 
 	clearKeys = 9000
 )
 
 // child is what a process does until it is killed.
 func child(dir, part string) error {
-	s, err := store.Open(dir, store.Config{})
+	s, err := store.Open(dir, store.Config{Failed: func(err error) { fmt.Println("failed:", err) }})
 	if err != nil {
 		return err
 	}
 	synced, err := s.Space("synced", store.SpaceOptions{Sync: true})
 	if err != nil {
 		return err
+	}
+	if part == partFull || part == partLow {
+		return starving(synced, part)
 	}
 	lazy, err := s.Space("lazy", store.SpaceOptions{})
 	if err != nil {

@@ -52,6 +52,9 @@ func (s *Store) view(fn func(*badger.Txn) error) error {
 		return err
 	}
 	defer s.leave()
+	if err := s.lost(); err != nil {
+		return err
+	}
 	s.snapshots.RLock()
 	txn := s.db.NewTransaction(false)
 	s.snapshots.RUnlock()

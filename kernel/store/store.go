@@ -19,6 +19,10 @@ import (
 type Config struct {
 	Log *slog.Logger     // default: discarded
 	Now func() time.Time // the clock of expiry; default: time.Now
+	// Failed is told once, by a goroutine that writes, of a commit that failed. Only
+	// opening the store anew helps: whoever is told must see to that, and not wait for
+	// the store meanwhile. May be nil.
+	Failed func(error)
 }
 
 // Store is one open directory. Its methods may be called from any goroutine.
@@ -29,9 +33,12 @@ type Store struct {
 	now   func() time.Time
 	db    *badger.DB
 	files flusher
+	spare reserve
+	tell  func(error) // Config.Failed
 	hub   hub
 
-	failure atomic.Pointer[error] // why nothing may be written any more
+	failure  atomic.Pointer[error] // why nothing may be written any more
+	unusable atomic.Bool           // nor read: a commit failed
 
 	write     sync.Mutex   // held by the one transaction under way
 	snapshots sync.RWMutex // see doc.go
@@ -67,11 +74,12 @@ func Open(dir string, c Config) (*Store, error) {
 		return nil, fault.Wrap(fault.KindOf(err), err, "open the store %s", dir)
 	}
 	s := &Store{dir: dir, lock: lock, log: c.Log, now: c.Now, db: db, closing: make(chan struct{})}
-	s.files.dir = lock
+	s.files.dir, s.spare.dir, s.tell = lock, lock, c.Failed
 	if err := s.recover(); err != nil {
 		_ = errors.Join(db.Close(), lock.Close())
 		return nil, err
 	}
+	s.spare.restore()
 	s.tending.Go(s.keep)
 	return s, nil
 }
@@ -204,9 +212,30 @@ func (s *Store) fail(err error) error {
 	return err
 }
 
+// broken is fail for a commit: Badger may have no memtable any more, and would end
+// the process when it is asked again.
+func (s *Store) broken(err error) error {
+	if s.unusable.Swap(true) {
+		return err
+	}
+	err = s.fail(err)
+	if s.tell != nil {
+		s.tell(err)
+	}
+	return err
+}
+
 func (s *Store) failed() error {
 	if first := s.failure.Load(); first != nil {
 		return fault.Wrap(fault.Internal, *first, "the store takes no more writes until the kernel is started again")
+	}
+	return nil
+}
+
+// lost is the failure after which nothing may be read either.
+func (s *Store) lost() error {
+	if s.unusable.Load() {
+		return s.failed()
 	}
 	return nil
 }
@@ -234,6 +263,27 @@ func (s *Store) flush() error {
 	return s.fail(fault.Wrap(fault.KindOf(err), err, "sync the store %s", s.dir))
 }
 
+// leaveAfter is how long Close waits for a store that failed, or that has no
+// descriptor: Badger tries to write out what it holds for as long as that fails.
+const leaveAfter = 2 * time.Second
+
+// closeFiles ends Badger and lets go of the directory. A store that cannot be
+// closed is left, locked until the process ends: the next Open recovers it.
+func (s *Store) closeFiles() error {
+	done := make(chan error, 1)
+	go func() { done <- s.db.Close() }()
+	for {
+		select {
+		case err := <-done:
+			return errors.Join(err, s.lock.Close())
+		case <-time.After(leaveAfter):
+			if s.unusable.Load() || s.spare.none() {
+				return fault.New(fault.Unavailable, "it is left as it is; nothing is lost, and the next kernel opens it anew")
+			}
+		}
+	}
+}
+
 // Close lets calls under way end, ends the watchers, and closes the files,
 // synced. It may be called again.
 func (s *Store) Close() error {
@@ -244,7 +294,8 @@ func (s *Store) Close() error {
 		close(s.closing)
 		s.ops.Wait()
 		s.tending.Wait()
-		if err := errors.Join(s.db.Close(), s.lock.Close()); err != nil {
+		s.spare.drop()
+		if err := s.closeFiles(); err != nil {
 			s.closeErr = fault.Wrap(fault.KindOf(err), err, "close the store %s", s.dir)
 		}
 	})

@@ -83,14 +83,16 @@ func (tx *Tx) commit() error {
 			return err
 		}
 	}
+	tx.store.spare.lend()
 	err := tx.txn.Commit()
+	tx.store.spare.restore()
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, badger.ErrTxnTooBig):
 		return tooBig()
 	}
-	return tx.store.fail(fault.Wrap(fault.KindOf(err), err, "commit to the store %s", tx.store.dir))
+	return tx.store.broken(fault.Wrap(fault.KindOf(err), err, "commit to the store %s", tx.store.dir))
 }
 
 func tooBig() error {
