@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -219,3 +220,41 @@ func live(t *testing.T, k *kernel.Kernel, pattern string) (heard func() []string
 }
 
 func textLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
+// The audit log of a home that allows it little goes on in archives.
+func TestALargeAuditLogIsArchived(t *testing.T) {
+	h := scratch(t, "h")
+	must(t, h.Ensure())
+	must(t, os.WriteFile(h.Config(), []byte("[audit]\nmax_size_mb = 1\n"), 0o600))
+	k, _ := boot(t, h)
+	c := dial(t, h)
+	archives := func() []os.DirEntry {
+		list, err := os.ReadDir(h.AuditArchives())
+		must(t, err)
+		return list
+	}
+	for n := 0; n < 20_000 && len(archives()) == 0; n++ {
+		must(t, c.Call(t.Context(), op.KVSet, wire.KVSet{KVKey: wire.KVKey{Namespace: "x", Key: "k"}}, nil))
+	}
+	verify := func(from uint64) (r wire.AuditReport) {
+		must(t, dial(t, h).Call(t.Context(), op.AuditVerify, wire.VerifyAudit{From: from}, &r))
+		return r
+	}
+	eventually(t, "it begins after the archive", func() bool { return verify(0).Archived > 0 })
+	must(t, k.Stop("test"))
+	k, _ = boot(t, h)
+	r := verify(0)
+	if r.Why != "" || r.Records != r.Head {
+		t.Errorf("%+v", r)
+	}
+	archive := archives()[0].Name()
+	must(t, os.Remove(filepath.Join(h.AuditArchives(), archive)))
+	if bad := verify(0); bad.Archive != archive || bad.Bad != 1 || bad.Why == "" {
+		t.Errorf("an archive is gone: %+v", bad)
+	}
+	if live := verify(r.Archived + 1); live.Why != "" || live.Records == 0 {
+		t.Errorf("the rest: %+v", live)
+	}
+	must(t, k.Stop("test"))
+	_ = os.Remove(h.Lock())
+}

@@ -43,6 +43,7 @@ func (b *Bad) err() error {
 // Report is what Verify found.
 type Report struct {
 	From, To    uint64 // To is the head's
+	Hash        Hash   // likewise
 	Records     int    // verified before the first bad one
 	Archived    int    // of those, in archives
 	Checkpoints int
@@ -98,7 +99,7 @@ func (l *Log) Verify(ctx context.Context, from uint64) (Report, error) {
 		}
 		return r, err
 	}
-	r.To = head.Seq
+	r.To, r.Hash = head.Seq, head.Hash
 	if r.From <= b.Seq {
 		if err := l.verifyArchives(ctx, &r, r.From, b); err != nil || r.Bad != nil {
 			return r, err
