@@ -23,6 +23,9 @@
 // and have a table of their own; that of a home with 1 GB of state is measured
 // only when --only asks for it.
 //
+// The rows "peers" set our bus beside others; the directory peers says how. They
+// too are measured only when --only asks for them.
+//
 // It imports nothing of Astrid and drives the built program. Mounting overlayfs
 // and binding all systems to one path takes root; what cannot be mounted is left
 // out, with a line that says so.

@@ -73,7 +73,12 @@ func run(ctx context.Context, opt options) error {
 		for _, r := range ofKernel {
 			fmt.Println(r.name)
 		}
+		fmt.Println(peersRow)
 		return nil
+	case selectedPeers(opt.only) && !opt.json:
+		if err := peers(ctx, opt); err != nil || len(rows)+len(ofKernel) == 0 {
+			return err
+		}
 	case len(rows)+len(ofKernel) == 0:
 		return fmt.Errorf("no row matches %s (see --list)", opt.only)
 	}
