@@ -34,7 +34,8 @@
 //  12. Every queue, frame, line and rate has a bound that its package states.
 //  13. What changes something is in the audit log, synced, before its caller is
 //     answered; when the log cannot be written nothing is changed any more. A
-//     commit that was finished without a kernel is recorded by the next one. A
+//     commit that was finished without a kernel, or whose outcome this one was not
+//     told, is recorded as soon as its view answers, and before the next one. A
 //     flood of denials of one principal is counted and told in one record a minute.
 //  14. Nobody is shown a message of the bus about a session that it may not read,
 //     nor one on behalf of another user. A flood of messages evicts no answer

@@ -15,6 +15,10 @@
 // the session is failed until the next Up. An operation that meets a restart
 // waits up to ten seconds and then fails with Unavailable.
 //
+// An operation that changes something is done once. When its caller leaves, the
+// view server is told to give up, and what came of it is waited for all the same,
+// for outcomeTime.
+//
 // No call hangs on a view: the kernel touches a mount in a goroutine of its own
 // and leaves it behind after a deadline.
 //
