@@ -14,8 +14,8 @@
 //
 // What the rows have in common is the work, not the guarantees: a channel has one
 // reader and knows no topics; NATS and D-Bus do not number, replay or judge messages;
-// the kernel's socket checks the right of every receiver, and answers every publish,
-// of which as many are under way as D-Bus has signals under way in a batch, at most 16.
+// the kernel's socket checks the right of every receiver and answers every publish,
+// of which 16 are under way at once, while a D-Bus signal is not answered at all.
 //
 // It is a module of its own: what it measures Astrid against is no part of the program.
 package main
