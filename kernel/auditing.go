@@ -240,7 +240,7 @@ func (l auditLog) Verify(ctx context.Context, req wire.VerifyAudit) (wire.AuditR
 		return wire.AuditReport{}, err
 	}
 	report := wire.AuditReport{
-		Records: uint64(r.Records), Archived: uint64(r.Archived), Archive: r.Archive, Head: r.To, Hash: hex.EncodeToString(r.Hash[:]), Key: base64.StdEncoding.EncodeToString(l.Key()),
+		Records: uint64(r.Records), Archived: uint64(r.Archived), Archive: r.Archive, Live: r.Live, Head: r.To, Hash: hex.EncodeToString(r.Hash[:]), Key: base64.StdEncoding.EncodeToString(l.Key()),
 	}
 	if r.Bad != nil {
 		report.Bad, report.Why = r.Bad.Seq, string(r.Bad.Reason)

@@ -44,6 +44,7 @@ func (b *Bad) err() error {
 type Report struct {
 	From, To    uint64 // To is the head's
 	Hash        Hash   // likewise
+	Live        uint64 // the first record that is not archived
 	Records     int    // verified before the first bad one
 	Archived    int    // of those, in archives
 	Checkpoints int
@@ -99,7 +100,7 @@ func (l *Log) Verify(ctx context.Context, from uint64) (Report, error) {
 		}
 		return r, err
 	}
-	r.To, r.Hash = head.Seq, head.Hash
+	r.To, r.Hash, r.Live = head.Seq, head.Hash, b.Seq+1
 	if r.From <= b.Seq {
 		if err := l.verifyArchives(ctx, &r, r.From, b); err != nil || r.Bad != nil {
 			return r, err

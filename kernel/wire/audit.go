@@ -43,6 +43,7 @@ type VerifyAudit struct {
 type AuditReport struct {
 	Records  uint64 `json:"records"`
 	Archived uint64 `json:"archived,omitzero"` // of the records, those in archives
+	Live     uint64 `json:"live,omitzero"`     // the first record that is in no archive
 	Head     uint64 `json:"head"`
 	Hash     string `json:"hash"`
 	Key      string `json:"key"` // the pinned public key, base64

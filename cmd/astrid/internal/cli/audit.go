@@ -88,7 +88,7 @@ func (a *app) verifyAudit(ctx context.Context, req wire.VerifyAudit) error {
 			return exit(1)
 		}
 		if r.Archive != "" {
-			return fault.New(fault.Internal, "the audit log is broken at record %d: %s, %s; bring it back, or verify what is after it with --from", r.Bad, r.Why, oneLine(r.Archive))
+			return fault.New(fault.Internal, "the audit log is broken at record %d: %s, audit/%s in Astrid's home; bring it back, or verify what is in no archive with --from %d", r.Bad, r.Why, oneLine(r.Archive), r.Live)
 		}
 		return fault.New(fault.Internal, "the audit log is broken at record %d: %s; keep a copy of it and find out who did that", r.Bad, r.Why)
 	}
