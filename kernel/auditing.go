@@ -112,7 +112,7 @@ func (k *Kernel) happened(r op.Record) {
 		}
 	case wire.UndoReply:
 		if reply.Number > 0 {
-			k.noteCommit(r.Session, reply.Number)
+			k.missed.note(r.Session, reply.Number)
 		}
 	case wire.Session:
 		k.lifecycle("session_created", bus.Message{Session: reply.Name}, map[string]any{"session_id": reply.Name})

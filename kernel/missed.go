@@ -266,11 +266,11 @@ func (m *missed) begin(ctx context.Context, session string) (*account, error) {
 }
 
 // end counts it out. Unless the view said what came of it, somebody asks.
-func (m *missed) end(session string, a *account, reply wire.CommitReply, err error) {
+func (m *missed) end(session string, a *account, number uint64, err error) {
 	m.mu.Lock()
 	a.running--
-	if err == nil && reply.Number > 0 {
-		a.made[reply.Number] = true
+	if err == nil && number > 0 {
+		a.made[number] = true
 	}
 	unsettled := !a.settled
 	m.mu.Unlock()
@@ -366,6 +366,20 @@ func (s accounted) Commit(ctx context.Context, session string, req wire.CommitRe
 		return wire.CommitReply{}, err
 	}
 	reply, err := s.Sessions.Commit(ctx, session, req)
-	s.missed.end(session, a, reply, err)
+	s.missed.end(session, a, reply.Number, err)
+	return reply, err
+}
+
+// Undo implements op.Sessions: what it does has a number among the commits.
+func (s accounted) Undo(ctx context.Context, session string, req wire.UndoRequest) (wire.UndoReply, error) {
+	if req.DryRun {
+		return s.Sessions.Undo(ctx, session, req)
+	}
+	a, err := s.missed.begin(ctx, session)
+	if err != nil {
+		return wire.UndoReply{}, err
+	}
+	reply, err := s.Sessions.Undo(ctx, session, req)
+	s.missed.end(session, a, reply.Number, err)
 	return reply, err
 }
