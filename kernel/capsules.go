@@ -240,54 +240,12 @@ func (p plugged) known(id string) error {
 	return fault.New(fault.NotFound, "there is no capsule %.64q; astrid capsule list lists those there are", id)
 }
 
-// longestCall is how long a tool may take, a person's answers included.
-const longestCall = time.Hour
-
 // Call implements op.Capsules: by the bus, as agents do it, so that interceptors
 // have their say.
 func (p plugged) Call(ctx context.Context, req wire.CallTool) (result wire.ToolResult, err error) {
-	topic := bus.Topic("tool.v1.execute." + req.Tool)
-	answers, err := bus.ParsePattern(string(topic) + ".result")
-	if err != nil {
-		return result, err
-	}
 	if req.Arguments == nil {
 		req.Arguments = wire.Raw("{}")
 	}
-	sub, err := p.k.Bus.Subscribe(bus.Options{Name: "call of " + req.Tool, Patterns: []bus.Pattern{answers}})
-	if err != nil {
-		return result, err
-	}
-	defer sub.Close()
-	id := wire.NewUUID()
-	payload, err := wire.NewPayload(wire.TypeToolExecuteRequest, map[string]any{"call_id": id, "tool_name": req.Tool, "arguments": req.Arguments})
-	if err != nil {
-		return result, err
-	}
-	m := bus.Message{Topic: topic, Payload: payload, Source: p.k.source, Session: req.Session, Principal: op.CallerOf(ctx).User}
-	if _, err := p.k.Bus.Publish(m); err != nil {
-		return result, err
-	}
-	return p.await(ctx, sub, id)
-}
-
-// await waits for the result of a call; who goes away cancels it.
-func (p plugged) await(ctx context.Context, sub *bus.Subscription, id string) (result wire.ToolResult, err error) {
-	ctx, cancel := context.WithTimeout(ctx, longestCall)
-	defer cancel()
-	for {
-		m, _, err := sub.Next(ctx)
-		if err != nil {
-			payload, encodeErr := wire.NewPayload(wire.TypeToolCancelRequest, map[string]any{"call_ids": []string{id}})
-			p.k.publish(bus.Message{Topic: "tool.v1.request.cancel"}, payload, encodeErr)
-			return result, fault.Wrap(fault.KindOf(err), err, "wait for the tool")
-		}
-		var in struct {
-			ID     string          `json:"call_id"`
-			Result wire.ToolResult `json:"result"`
-		}
-		if wire.Decode(m.Payload, &in) == nil && in.ID == id {
-			return in.Result, nil
-		}
-	}
+	about := bus.Message{Source: p.k.source, Session: req.Session, Principal: op.CallerOf(ctx).User}
+	return p.k.Router.Call(ctx, about, req.Tool, req.Arguments)
 }

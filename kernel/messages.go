@@ -40,6 +40,9 @@ func (m messages) Publish(ctx context.Context, req wire.PublishRequest) (wire.Pu
 	if strings.HasPrefix(req.Topic, "astrid.") || strings.HasPrefix(req.Topic, "client.") {
 		return wire.Published{}, fault.New(fault.Denied, "the topic %.64q is the kernel's own", req.Topic)
 	}
+	if _, result := bus.Topic(req.Topic).Call(); result {
+		return wire.Published{}, fault.New(fault.Denied, "the result of a tool comes from the capsule that serves it, and nobody else publishes on %.64q", req.Topic)
+	}
 	payload, err := wire.ParsePayload(req.Payload)
 	if err != nil {
 		return wire.Published{}, err

@@ -70,7 +70,7 @@ func (p plugins) host(f capsule.Found, env map[string]string) (*host.Host, error
 		Approve: func(ctx context.Context, r approve.Request) (approve.Answer, error) {
 			return k.Approvals.Ask(ctx, r, 0)
 		},
-		Trigger: k.Router.Trigger,
+		Trigger: k.Router.Trigger, Result: k.Router.Result,
 		Capability: func(source, _ string) bool {
 			return slices.ContainsFunc(k.Capsules.List(), func(s capsule.Status) bool { return s.Source == source && s.Capabilities.PromptInjection })
 		},

@@ -16,6 +16,7 @@ type Message struct {
 	Source  string   // UUID of the publisher; empty: the kernel
 
 	Transient bool // not kept for those who subscribe later
+	Settled   bool // the result of a tool, about which interceptors have had their say
 
 	Session   string // the session it is about, empty when it is about none
 	Principal string // on whose behalf it was published or whom it concerns; empty: the kernel's own

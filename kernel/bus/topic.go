@@ -31,6 +31,13 @@ func ParseTopic(s string) (Topic, error) {
 	return Topic(s), nil
 }
 
+// Call is the topic of the call whose result is told on t, if it is such a one.
+func (t Topic) Call() (call Topic, ok bool) {
+	tool, ok := strings.CutPrefix(string(t), "tool.v1.execute.")
+	tool, result := strings.CutSuffix(tool, ".result")
+	return "tool.v1.execute." + Topic(tool), ok && result && tool != ""
+}
+
 func split(what, s string) ([]string, error) {
 	if len(s) > MaxTopic {
 		return nil, fault.New(fault.Usage, "Topic exceeds maximum allowed length (%d bytes)", MaxTopic)

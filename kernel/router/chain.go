@@ -33,8 +33,10 @@ func (r *Router) chain(m *bus.Message) []link {
 		}
 		return chain
 	}
-	if _, tool := toolCall(m); tool && !slices.ContainsFunc(chain, func(l link) bool { return l.exact }) {
-		chain = append(chain, link{bridge: func(_ context.Context, t task) { r.unclaimed(t.message) }})
+	if c, tool := toolCall(m); tool && !slices.ContainsFunc(chain, func(l link) bool { return l.exact }) {
+		chain = append(chain, link{bridge: func(_ context.Context, t task) {
+			r.settle(t.call, "", "no capsule that is loaded has the tool "+c.Tool, true)
+		}})
 	}
 	return chain
 }

@@ -43,12 +43,15 @@ type Config struct {
 type Router struct {
 	config Config
 	lost   atomic.Uint64
+	ended  chan struct{} // closed when Run is over
 
 	mu     sync.Mutex
-	queues map[string]chan task // by source of the capsule
-	calls  map[string]context.CancelFunc
-	untold uint64    // lost since the last report
-	told   time.Time // of the last report
+	life   context.Context      // of Run; nil before and after
+	queues map[string]chan task // by source of the capsule, and " results"
+	calls  map[callKey]*pending
+	waits  map[uint64]chan wire.ToolResult // of Call, by number of the message
+	untold uint64                          // lost since the last report
+	told   time.Time                       // of the last report
 	work   sync.WaitGroup
 }
 
@@ -57,7 +60,9 @@ type task struct {
 	message *bus.Message
 	payload []byte // as capsules get it
 	chain   []link
-	at      int // the link whose turn it is
+	at      int      // the link whose turn it is
+	call    *pending // the tool call that the message is, or whose result it is; nil: none
+	result  bool     // it is the result
 }
 
 // New makes a Router; Run must follow.
@@ -68,7 +73,7 @@ func New(c Config) *Router {
 	if c.Denied == nil {
 		c.Denied = func(capsule.ID, host.Caller, string) {}
 	}
-	return &Router{config: c, queues: map[string]chan task{}, calls: map[string]context.CancelFunc{}}
+	return &Router{config: c, ended: make(chan struct{}), queues: map[string]chan task{}, calls: map[callKey]*pending{}, waits: map[uint64]chan wire.ToolResult{}}
 }
 
 // Run routes until ctx ends or the bus closes, and returns after the last call.
@@ -83,12 +88,16 @@ func (r *Router) Run(ctx context.Context) error {
 	}
 	defer sub.Close()
 	ctx, cancel := context.WithCancel(ctx)
+	r.live(ctx)
+	defer close(r.ended)
 	defer r.work.Wait()
+	defer r.live(nil)
 	defer cancel()
 	for {
 		m, loss, err := sub.Next(ctx)
 		if loss.Messages > 0 {
 			r.report(loss.Messages)
+			r.abandon(m.Seq)
 		}
 		switch {
 		case errors.Is(err, io.EOF), ctx.Err() != nil:
@@ -100,48 +109,89 @@ func (r *Router) Run(ctx context.Context) error {
 	}
 }
 
+// live says with which context workers work; nil: none begins any more.
+func (r *Router) live(ctx context.Context) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.life = ctx
+}
+
 // take begins the chain of a message, if anybody wants it.
 func (r *Router) take(ctx context.Context, m *bus.Message) {
+	if m.Settled {
+		return
+	}
 	if m.Topic == "tool.v1.request.cancel" {
 		r.cancel(m)
 	}
-	t := task{message: m, chain: r.chain(m)}
-	if len(t.chain) == 0 {
+	t := task{message: m}
+	if c, ok := toolCall(m); ok {
+		if t.call, ok = r.begin(m, c); !ok {
+			return
+		}
+	}
+	if t.chain = r.chain(m); len(t.chain) == 0 {
 		return
 	}
 	t.payload = wire.GuestBytes(m.Payload)
 	r.push(ctx, t)
 }
 
-// push hands a task to the capsule whose turn it is.
+// push hands a task to the capsule whose turn it is; what is nobody's is done
+// here.
 func (r *Router) push(ctx context.Context, t task) {
-	queue := r.queue(ctx, t.chain[t.at])
+	l := t.chain[t.at]
+	if l.target == nil {
+		l.bridge(ctx, t)
+		return
+	}
+	queue := r.queue(l, t.result)
+	if queue == nil {
+		return
+	}
 	select {
 	case queue <- t:
 	default:
-		r.config.Log.Warn("a capsule does not keep up: a message is dropped", "capsule", t.chain[t.at].id, "topic", t.message.Topic)
+		r.config.Log.Warn("a capsule does not keep up: a message is dropped", "capsule", l.id, "topic", t.message.Topic)
 		r.report(1)
+		r.drop(t, "the capsule "+string(l.id)+" does not keep up with its messages")
 	}
 }
 
-// queue finds the queue of a capsule, whose worker begins with it and ends with
-// ctx, or when it has had nothing to do for a while.
-func (r *Router) queue(ctx context.Context, l link) chan task {
+// drop answers a call that goes no further, and lets no result pass that not
+// everybody has seen who may refuse it.
+func (r *Router) drop(t task, why string) {
+	switch {
+	case t.result:
+		r.deliver(t, why, true)
+	case t.call != nil:
+		r.settle(t.call, "", why, true)
+	}
+}
+
+// queue finds the queue of a capsule, or that of the results which it is to see:
+// the worker begins with it and ends with Run, or when it has had nothing to do
+// for a while. It is nil when Run is over.
+func (r *Router) queue(l link, results bool) chan task {
+	name := l.source
+	if results {
+		name += " results"
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if q := r.queues[l.source]; q != nil {
+	if q := r.queues[name]; q != nil || r.life == nil {
 		return q
 	}
-	q := make(chan task, QueueLength)
-	r.queues[l.source] = q
-	r.work.Go(func() { r.serve(ctx, l.source, q) })
+	q, ctx := make(chan task, QueueLength), r.life
+	r.queues[name] = q
+	r.work.Go(func() { r.serve(ctx, name, q) })
 	return q
 }
 
 // idle is how long a queue without messages is kept.
 const idle = time.Minute
 
-func (r *Router) serve(ctx context.Context, source string, q chan task) {
+func (r *Router) serve(ctx context.Context, name string, q chan task) {
 	timer := time.NewTimer(idle)
 	defer timer.Stop()
 	for {
@@ -152,7 +202,7 @@ func (r *Router) serve(ctx context.Context, source string, q chan task) {
 		case <-timer.C:
 			r.mu.Lock()
 			if len(q) == 0 {
-				delete(r.queues, source)
+				delete(r.queues, name)
 				r.mu.Unlock()
 				return
 			}
@@ -179,27 +229,25 @@ func (r *Router) step(ctx context.Context, t task) {
 		}
 		answer = nil
 	}
-	switch v, rest := verdict(answer); v {
-	case final:
+	v, rest := verdict(answer)
+	switch {
+	case v == deny:
+		r.config.Denied(l.id, callerOf(t.message), string(rest))
+		r.drop(t, "denied by the capsule "+string(l.id)+": "+string(rest))
 		return
-	case deny:
-		r.deny(l, t, string(rest))
-		return
-	default:
-		if len(rest) > 0 {
-			t.payload = rest
+	case v == final && !t.result:
+		if t.call != nil && !l.exact {
+			r.drop(t, "the capsule "+string(l.id)+" has let the call go no further")
 		}
+		return
+	case len(rest) > 0:
+		t.payload = rest
 	}
-	if t.at++; t.at < len(t.chain) {
+	if t.at++; v == final {
+		t.at = len(t.chain) - 1 // a result goes to who waits for it
+	}
+	if t.at < len(t.chain) {
 		r.push(ctx, t)
-	}
-}
-
-// deny records a denial, and tells who called a tool.
-func (r *Router) deny(l link, t task, reason string) {
-	r.config.Denied(l.id, callerOf(t.message), reason)
-	if call, ok := toolCall(t.message); ok {
-		r.answer(l.source, t.message, call, "denied by the capsule "+string(l.id)+": "+reason, true)
 	}
 }
 

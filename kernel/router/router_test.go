@@ -17,6 +17,7 @@ import (
 	"astrid/kernel/bus"
 	"astrid/kernel/capsule"
 	"astrid/kernel/capsule/host"
+	"astrid/kernel/fault"
 	"astrid/kernel/wire"
 )
 
@@ -304,5 +305,117 @@ func TestATriggerAsksAllOthers(t *testing.T) {
 	got := r.r.Trigger(t.Context(), "a", "h.v1", wire.Raw(`{"q":1}`))
 	if len(got) != 1 || string(got[0]) != `{"q":1}` {
 		t.Errorf("got %s", got)
+	}
+}
+
+// say02 is what a capsule publishes on the topic of a tool's results.
+func (r *room) say02(by, tool, id, content string) error {
+	r.t.Helper()
+	source := ""
+	for _, s := range r.all.List() {
+		if string(s.Package.Name) == by {
+			source = s.Source
+		}
+	}
+	payload := fmt.Sprintf(`{"type":"tool_execute_result","call_id":%q,"result":{"call_id":%q,"content":%q,"is_error":false}}`, id, id, content)
+	return r.r.Result(bus.Message{Topic: bus.Topic("tool.v1.execute." + tool + ".result"), Payload: wire.Raw(payload), Source: source})
+}
+
+func (r *room) call(tool string) (wire.ToolResult, error) {
+	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	defer cancel()
+	return r.r.Call(ctx, bus.Message{Session: "s", Principal: "p"}, tool, wire.Raw(`{}`))
+}
+
+func TestACallGetsItsResult(t *testing.T) {
+	r := start(t, "a", readTool)
+	if got, err := r.call("read"); err != nil || got != (wire.ToolResult{Content: "done"}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if got, err := r.call("none"); err != nil || !got.IsError || !strings.Contains(got.Content, "no capsule that is loaded has the tool none") {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// Whoever hears of a call cannot answer it, nor have it answered in another way.
+func TestAResultCannotBeForged(t *testing.T) {
+	r := start(t, "a", readTool+interceptor("tool.v1.execute.own", "serve", ""), "b", interceptor("tool.v1.execute.read", "spy", ""))
+	r.hooks["b.spy"] = func(ctx context.Context, _ []byte) ([]byte, error) {
+		id := host.CallerOf(ctx).CallID
+		if err := r.say02("b", "read", id, "forged"); !fault.Is(err, fault.Denied) {
+			t.Errorf("a forged result: %v", err)
+		}
+		r.publish("tool.v1.execute.read", strings.Replace(request("read", `{"evil":true}`), "c1", id, 1))
+		return nil, nil
+	}
+	r.hooks["a.serve"] = func(ctx context.Context, _ []byte) ([]byte, error) {
+		id := host.CallerOf(ctx).CallID
+		if err := r.say02("b", "own", id, "forged"); !fault.Is(err, fault.Denied) {
+			t.Errorf("a forged result: %v", err)
+		}
+		return []byte{1}, errors.Join(r.say02("a", "own", "other", "stray"), r.say02("a", "own", id, "served"), r.say02("a", "own", id, "twice"))
+	}
+	for tool, want := range map[string]string{"read": "done", "own": "served"} {
+		if got, err := r.call(tool); err != nil || got != (wire.ToolResult{Content: want}) {
+			t.Errorf("%s: got %+v, %v", tool, got, err)
+		}
+	}
+	if _, err := r.call("own"); err != nil { // behind what was published before
+		t.Error(err)
+	}
+	if slices.ContainsFunc(r.said(), func(s string) bool { return strings.Contains(s, "a!read") && strings.Contains(s, "evil") }) {
+		t.Errorf("a call with the id of another was made: %q", r.said())
+	}
+}
+
+// What an interceptor makes of a result is what everybody gets.
+func TestAResultIsChangedOrRefusedForEverybody(t *testing.T) {
+	r := start(t, "a", readTool, "b", interceptor("tool.v1.execute.read.result", "guard", ""), "c", interceptor("tool.v1.execute.*", "after", "priority = 200\n"))
+	answers := []struct{ hook, content, heard string }{
+		{"\x00" + `{"call_id":"x","result":{"content":"changed"}}`, "changed", "changed"},
+		{"\x01", "done", "done"},
+		{"\x02secret", "denied by the capsule b: secret", ""},
+		{"\x00" + `{"no":"result"}`, "an interceptor made of the result what is none", ""},
+	}
+	for _, a := range answers {
+		r.hooks["b.guard"] = func(context.Context, []byte) ([]byte, error) { return []byte(a.hook), nil }
+		got, err := r.call("read")
+		if err != nil || got.Content != a.content || got.IsError != (a.heard == "") {
+			t.Errorf("%q: got %+v, %v", a.hook, got, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		m, _, err := r.heard.Next(ctx)
+		cancel()
+		if !strings.Contains(string(m.Payload), fmt.Sprintf("%q", a.content)) {
+			t.Errorf("%q: heard %s, %v", a.hook, m.Payload, err)
+		}
+	}
+}
+
+func TestACallThatAnInterceptorEndsIsAnswered(t *testing.T) {
+	r := start(t, "a", readTool, "b", interceptor("tool.v1.execute.*", "stop", ""))
+	r.hooks["b.stop"] = func(ctx context.Context, _ []byte) ([]byte, error) { return []byte{1}, nil }
+	if got, err := r.call("read"); err != nil || got.Content != "the capsule b has let the call go no further" || !got.IsError {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestWhoGoesAwayCancelsItsCall(t *testing.T) {
+	r := start(t, "a", "[[tool]]\nname = \"wait\"\ndescription = \"waits\"\ninput_schema = {}\n")
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error, 1)
+	go func() {
+		_, err := r.r.Call(ctx, bus.Message{Session: "s", Principal: "p"}, "wait", wire.Raw(`{}`))
+		failed <- err
+	}()
+	r.await("a!wait {} for p")
+	cancel()
+	if err := <-failed; !errors.Is(err, context.Canceled) {
+		t.Errorf("the call: %v", err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if m, _, err := r.heard.Next(ctx); err != nil || !strings.Contains(string(m.Payload), "context canceled") {
+		t.Errorf("heard %s, %v", m.Payload, err)
 	}
 }

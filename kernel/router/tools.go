@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"astrid/kernel/bus"
@@ -90,7 +91,7 @@ func commandName(payload wire.Raw) (name string, ok bool) {
 	return strings.TrimPrefix(words[0], "/"), true
 }
 
-// runTool calls a tool and publishes what it returns.
+// runTool calls a tool and settles the call with what it returns.
 func (r *Router) runTool(ctx context.Context, l link, t task, tool string, c call) {
 	var rewritten call // an interceptor may have changed the arguments
 	if wire.Decode(t.payload, &rewritten) == nil && rewritten.Arguments != nil {
@@ -98,36 +99,13 @@ func (r *Router) runTool(ctx context.Context, l link, t task, tool string, c cal
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r.track(c.ID, cancel)
-	defer r.track(c.ID, nil)
+	r.track(t.call, cancel)
 	out, err := l.target.Tool(ctx, tool, c.Arguments)
 	if err != nil {
-		r.answer(l.source, t.message, c, err.Error(), true)
+		r.settle(t.call, l.source, err.Error(), true)
 		return
 	}
-	r.answer(l.source, t.message, c, strings.ToValidUTF8(string(out), "\ufffd"), false)
-}
-
-// answer publishes the result of a tool call.
-func (r *Router) answer(source string, m *bus.Message, c call, content string, failed bool) {
-	payload, err := wire.NewPayload(wire.TypeToolExecuteResult, map[string]any{
-		"call_id": c.ID, "result": map[string]any{"call_id": c.ID, "content": content, "is_error": failed},
-	})
-	if err == nil {
-		_, err = r.config.Bus.Publish(bus.Message{
-			Topic: m.Topic + ".result", Payload: payload, Source: source, Session: m.Session, Principal: m.Principal,
-		})
-	}
-	if err != nil {
-		r.config.Log.Warn("the result of a tool call is lost", "topic", m.Topic, "err", err)
-	}
-}
-
-// unclaimed answers a call of a tool that nobody has.
-func (r *Router) unclaimed(m *bus.Message) {
-	if c, ok := toolCall(m); ok {
-		r.answer("", m, c, "no capsule that is loaded has the tool "+c.Tool, true)
-	}
+	r.settle(t.call, l.source, strings.ToValidUTF8(string(out), "\ufffd"), false)
 }
 
 // runCommand runs a command; what it returns is the answer to the user.
@@ -158,17 +136,6 @@ func (r *Router) runCommand(ctx context.Context, l link, t task, name string) {
 	}
 }
 
-// track remembers how a tool call is cancelled; nil forgets it.
-func (r *Router) track(id string, cancel context.CancelFunc) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if cancel == nil {
-		delete(r.calls, id)
-	} else {
-		r.calls[id] = cancel
-	}
-}
-
 // cancel ends the tool calls that a message names.
 func (r *Router) cancel(m *bus.Message) {
 	var in struct {
@@ -185,9 +152,9 @@ func (r *Router) cancel(m *bus.Message) {
 	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, id := range in.IDs {
-		if cancel := r.calls[id]; cancel != nil {
-			cancel()
+	for _, p := range r.calls {
+		if slices.Contains(in.IDs, p.ID) {
+			p.end()
 		}
 	}
 }

@@ -32,6 +32,9 @@ type Config struct {
 	Shared    string // root of global://; empty: there is none
 	// Approve asks people.
 	Approve func(ctx context.Context, r approve.Request) (approve.Answer, error)
+	// Result takes what the capsule says that a tool returned; nil: anybody may
+	// say so.
+	Result func(m bus.Message) error
 	// Trigger asks all other capsules whose interceptors match a topic.
 	Trigger func(ctx context.Context, by capsule.ID, topic string, payload wire.Raw) []wire.Raw
 	// Capability tells whether the capsule of a source has one of the

@@ -70,9 +70,11 @@ func (h *Host) ipcPublish(ctx context.Context, _ Clock, args [][]byte) ([]byte, 
 		return nil, fault.Wrap(fault.Usage, err, "IPC payload is not valid JSON")
 	}
 	caller := CallerOf(ctx)
-	_, err = h.Bus.Publish(bus.Message{
-		Topic: parsed, Payload: payload, Source: h.Capsule.Source, Session: caller.Session, Principal: caller.Principal,
-	})
+	m := bus.Message{Topic: parsed, Payload: payload, Source: h.Capsule.Source, Session: caller.Session, Principal: caller.Principal}
+	if _, result := parsed.Call(); result && h.Result != nil {
+		return nil, h.Result(m)
+	}
+	_, err = h.Bus.Publish(m)
 	return nil, err
 }
 
