@@ -13,8 +13,6 @@ import (
 	"astrid/kernel/approve"
 	"astrid/kernel/audit"
 	"astrid/kernel/bus"
-	"astrid/kernel/capsule"
-	"astrid/kernel/capsule/host"
 	"astrid/kernel/fault"
 	"astrid/kernel/op"
 	"astrid/kernel/socket"
@@ -79,10 +77,17 @@ func action(r op.Record) audit.Action {
 
 // outcome is what came of it. A tool that answers with an error has failed.
 func outcome(r op.Record) audit.Outcome {
-	if reply, ok := r.Reply.(wire.ToolResult); ok && r.Err == nil && reply.IsError {
-		return audit.Of(fault.New(fault.Usage, "%.512s", strings.ToValidUTF8(reply.Content, "")))
+	if reply, ok := r.Reply.(wire.ToolResult); ok && r.Err == nil {
+		return resultOutcome(reply)
 	}
 	return audit.Of(r.Err)
+}
+
+func resultOutcome(r wire.ToolResult) audit.Outcome {
+	if !r.IsError {
+		return audit.Outcome{Success: true}
+	}
+	return audit.Of(fault.New(fault.Usage, "%.512s", strings.ToValidUTF8(r.Content, "")))
 }
 
 func commitOf(session string, number uint64, digest string) audit.Action {
@@ -162,21 +167,6 @@ func scope(decision string) string {
 		return "always"
 	}
 	return "once"
-}
-
-// recordDenial records that a capsule has denied a message.
-func (k *Kernel) recordDenial(by capsule.ID, c host.Caller, reason string) {
-	rec := audit.Record{
-		Session: c.Session, Principal: c.Principal,
-		Action:        audit.Action{Type: audit.Denial, Fields: audit.Fields{"what": c.Topic, "resource": "capsule " + string(by), "reason": reason}},
-		Authorization: audit.Authorization{Type: audit.Denied, Fields: audit.Fields{"reason": "interceptor"}}, Outcome: audit.Outcome{Kind: fault.Denied.Code(), Text: reason},
-	}
-	if !k.admitDenial(c.Principal, rec) {
-		return
-	}
-	if err := k.Audit.Append(context.Background(), rec); err != nil {
-		k.config.Log.Error("a denial was not recorded", "capsule", by, "err", err)
-	}
 }
 
 // Connections are noted: a flood of them must not hold up anybody.

@@ -25,11 +25,11 @@ const (
 // denials counts what was denied. The zero denials is ready.
 type denials struct {
 	mu sync.Mutex
-	of map[string]*tally // by principal; guarded by mu
+	of map[string]*share // by principal; guarded by mu
 }
 
-// tally is what one principal was denied in one window.
-type tally struct {
+// share is what one principal was denied in one window.
+type share struct {
 	began time.Time
 	left  int          // how many may be written
 	more  uint64       // not written
@@ -42,7 +42,7 @@ func (d *denials) admit(by string, r audit.Record, now time.Time) (write bool, e
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.of == nil {
-		d.of = map[string]*tally{}
+		d.of = map[string]*share{}
 	}
 	t := d.of[by]
 	if t != nil && now.Sub(t.began) >= denialsWindow {
@@ -50,7 +50,7 @@ func (d *denials) admit(by string, r audit.Record, now time.Time) (write bool, e
 		t = t.next(now)
 	}
 	if t == nil {
-		t = &tally{began: now, left: maxDenials}
+		t = &share{began: now, left: maxDenials}
 	}
 	d.of[by] = t
 	if t.left > 0 {
@@ -80,15 +80,15 @@ func (d *denials) end(now time.Time, all bool) (sums []audit.Record) {
 }
 
 // next is the window after t, nil when it is like a first one.
-func (t *tally) next(now time.Time) *tally {
+func (t *share) next(now time.Time) *share {
 	if t.more == 0 {
 		return nil
 	}
-	return &tally{began: now, left: fewDenials}
+	return &share{began: now, left: fewDenials}
 }
 
 // sum is the record of what was not written: the last of it, and how many.
-func (t *tally) sum() []audit.Record {
+func (t *share) sum() []audit.Record {
 	if t.more == 0 {
 		return nil
 	}

@@ -63,6 +63,7 @@ type Kernel struct {
 	crons    *crons
 	denials  denials
 	missed   *missed
+	witness  *witness
 
 	installing sync.Mutex // one installation or removal at a time
 

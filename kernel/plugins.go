@@ -76,7 +76,8 @@ func (p plugins) host(f capsule.Found, env map[string]string) (*host.Host, error
 		},
 		Schedule: func(name, schedule, action string) error { return k.crons.schedule(id, name, schedule, action) },
 		Cancel:   func(name string) error { return k.crons.cancel(id, name) },
-		Run:      sandboxes{k}, Log: k.config.Log,
+		Run:      sandboxes{k, id}, Log: k.config.Log,
+		Refused: func(ctx context.Context, function string, err error) { k.witness.refusal(ctx, id, function, err) },
 	}), nil
 }
 
@@ -167,7 +168,7 @@ func (k *Kernel) isOff(id capsule.ID) bool {
 }
 
 // openCapsules makes the registry and what capsules run on.
-func (k *Kernel) openCapsules(context.Context) (err error) {
+func (k *Kernel) openCapsules(ctx context.Context) (err error) {
 	if k.switches, err = k.State.Space(switchedOff, store.SpaceOptions{Sync: true}); err != nil {
 		return err
 	}
@@ -178,11 +179,17 @@ func (k *Kernel) openCapsules(context.Context) (err error) {
 		return fault.Wrap(fault.KindOf(err), err, "remove what an earlier kernel left")
 	}
 	k.crons = newCrons(k)
+	if k.witness, err = newWitness(k); err != nil {
+		return err
+	}
+	if err := k.witness.cutShort(ctx); err != nil {
+		return err
+	}
 	k.Capsules = capsule.NewRegistry(capsule.Config{
 		Roots: []string{k.Home.Capsules()}, Engine: plugins{k}, Off: k.isOff, Changed: k.capsuleChanged, Log: k.config.Log,
 		Jitter: func(d time.Duration) time.Duration { return time.Duration(time.Now().UnixNano()) % max(d, 1) },
 	})
-	k.Router = router.New(router.Config{Bus: k.Bus, Capsules: k.Capsules, Denied: k.recordDenial, Log: k.config.Log})
+	k.Router = router.New(router.Config{Bus: k.Bus, Capsules: k.Capsules, Denied: k.witness.denial, Called: k.witness.call, Log: k.config.Log})
 	return nil
 }
 
@@ -190,5 +197,7 @@ func (k *Kernel) closeCapsules(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, k.config.StopTimeout/drainShare)
 	defer cancel()
 	k.crons.close()
-	return errors.Join(k.Capsules.Close(ctx), k.wasm.Close(ctx))
+	err := errors.Join(k.Capsules.Close(ctx), k.wasm.Close(ctx))
+	k.witness.close()
+	return err
 }

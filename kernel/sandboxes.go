@@ -8,18 +8,27 @@ import (
 	"strings"
 	"sync"
 
+	"astrid/kernel/capsule"
 	"astrid/kernel/capsule/host"
 	"astrid/kernel/capsule/proc"
 	"astrid/kernel/fault"
 )
 
-// sandboxes run programs of capsules, each in a sandbox around a session's view.
-type sandboxes struct{ k *Kernel }
+// sandboxes run programs of a capsule, each in a sandbox around a session's view.
+type sandboxes struct {
+	k  *Kernel
+	id capsule.ID
+}
 
 var _ host.Runner = sandboxes{}
 
-// Run implements host.Runner.
-func (s sandboxes) Run(ctx context.Context, session string, argv []string, stdout, stderr io.Writer) (int, error) {
+// Run implements host.Runner, and records what was run.
+func (s sandboxes) Run(ctx context.Context, session string, argv []string, stdout, stderr io.Writer) (code int, err error) {
+	defer func() { s.k.witness.program(ctx, s.id, session, argv, code, err) }()
+	return s.run(ctx, session, argv, stdout, stderr)
+}
+
+func (s sandboxes) run(ctx context.Context, session string, argv []string, stdout, stderr io.Writer) (int, error) {
 	view, base, err := s.k.workspace(session)
 	if err != nil {
 		return 0, err

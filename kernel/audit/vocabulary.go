@@ -17,6 +17,7 @@ const (
 	AllowanceCreated  Type = "allowance_created"
 	AllowanceUsed     Type = "allowance_used"
 	AllowanceRevoked  Type = "allowance_revoked"
+	CapsuleProgram    Type = "capsule_program"
 
 	// Checkpoint, Archived, NotesLost and LogBroken are written by the log about itself.
 	Checkpoint Type = "checkpoint"
@@ -78,6 +79,8 @@ func (t Type) fields() (names string, known bool) {
 		return "token_id resource permission", true
 	case AllowanceCreated, AllowanceUsed, AllowanceRevoked:
 		return "allowance_id pattern capsule scope", true
+	case CapsuleProgram:
+		return "capsule_id program args exit_code count", true
 	case Checkpoint:
 		return "records", true
 	case Archived:
@@ -95,7 +98,7 @@ func (t Type) fields02() (names string, known bool) {
 	case MCPToolCall:
 		return "server tool args_hash", true
 	case CapsuleToolCall:
-		return "capsule_id tool args_hash", true
+		return "capsule_id tool args_hash count", true
 	case MCPResourceRead:
 		return "server uri", true
 	case MCPPromptGet:

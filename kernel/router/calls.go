@@ -31,6 +31,7 @@ type pending struct {
 	cancel    context.CancelFunc   // nil: it does not run yet
 	cancelled bool
 	settled   bool
+	done      func(wire.ToolResult) // hears of its end
 }
 
 func (p *pending) key() callKey { return callKey{p.message.Topic, p.ID} }
@@ -84,12 +85,21 @@ func (r *Router) ask(m bus.Message) (seq uint64, wait chan wire.ToolResult, err 
 	return seq, wait, nil
 }
 
-// forget lets go of a call that nobody waits for any more.
+// forget lets go of a call that nobody waits for any more, unless its tool runs
+// still.
 func (r *Router) forget(seq uint64, key callKey) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	delete(r.waits, seq)
-	delete(r.calls, key)
+	p := r.calls[key]
+	if p != nil && p.cancel == nil {
+		delete(r.calls, key)
+	} else {
+		p = nil
+	}
+	r.mu.Unlock()
+	if p != nil {
+		p.done(wire.ToolResult{Content: "nobody waits for its result any more", IsError: true})
+	}
 }
 
 // withdraw cancels a call by a message, since capsules may have handed it on.
@@ -126,40 +136,48 @@ func (r *Router) abandon(seq uint64) {
 // begin counts a call in. It is false for one that is not made: with the id of
 // one that has no result yet, whose results could be taken for each other.
 func (r *Router) begin(m *bus.Message, c call) (p *pending, ok bool) {
-	p = &pending{call: c, message: m, began: time.Now()}
 	r.mu.Lock()
-	p.wait = r.waits[m.Seq]
+	wait := r.waits[m.Seq]
 	delete(r.waits, m.Seq)
-	full := false
-	if c.ID != "" {
-		if r.calls[p.key()] != nil {
-			r.mu.Unlock()
-			r.config.Log.Warn("a tool call with the id of one that is not done yet is not made", "topic", m.Topic, "source", m.Source)
-			return nil, false
-		}
-		r.sweep()
-		if full = len(r.calls) >= MaxCalls; !full {
-			r.calls[p.key()] = p
-		}
+	r.mu.Unlock()
+	tool, _ := cutTool(m.Topic)
+	p = &pending{call: c, message: m, began: time.Now(), wait: wait}
+	p.done = r.config.Called(Called{Message: m, Tool: tool, Arguments: c.Arguments, Direct: wait != nil})
+	if c.ID == "" {
+		return p, true
+	}
+	r.sweep()
+	r.mu.Lock()
+	twice, full := r.calls[p.key()] != nil, len(r.calls) >= MaxCalls
+	if !twice && !full {
+		r.calls[p.key()] = p
 	}
 	r.mu.Unlock()
-	if full {
+	switch {
+	case twice:
+		r.config.Log.Warn("a tool call with the id of one that is not done yet is not made", "topic", m.Topic, "source", m.Source)
+		p.done(wire.ToolResult{Content: "it has the id of a call that is not done yet, and was not made", IsError: true})
+	case full:
 		r.settle(p, "", "too many tool calls wait for their results: try again later", true)
 	}
-	return p, !full
+	return p, !twice && !full
 }
 
 // sweep forgets calls that were never answered, when there are many.
-//
-// Preconditions: r.mu is held.
 func (r *Router) sweep() {
-	if len(r.calls) < MaxCalls {
-		return
-	}
-	for key, p := range r.calls {
-		if time.Since(p.began) > LongestCall {
-			delete(r.calls, key)
+	var old []*pending
+	r.mu.Lock()
+	if len(r.calls) >= MaxCalls {
+		for key, p := range r.calls {
+			if time.Since(p.began) > LongestCall {
+				delete(r.calls, key)
+				old = append(old, p)
+			}
 		}
+	}
+	r.mu.Unlock()
+	for _, p := range old {
+		p.done(wire.ToolResult{Content: "it was never answered", IsError: true})
 	}
 }
 

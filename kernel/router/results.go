@@ -29,7 +29,7 @@ func (r *Router) Result(m bus.Message) error {
 	if !ok {
 		return fault.New(fault.Usage, "the result on %.128q has no content", m.Topic)
 	}
-	p := &pending{message: &bus.Message{Topic: topic, Session: m.Session, Principal: m.Principal}}
+	p := &pending{message: &bus.Message{Topic: topic, Session: m.Session, Principal: m.Principal}, done: func(wire.ToolResult) {}}
 	if id != "" {
 		r.mu.Lock()
 		p = r.calls[callKey{topic, id}]
@@ -124,6 +124,7 @@ func (r *Router) deliver(t task, content string, failed bool) {
 	if err != nil {
 		r.config.Log.Warn("the result of a tool call is lost", "topic", m.Topic, "err", err)
 	}
+	t.call.done(wire.ToolResult{Content: content, IsError: failed})
 	if t.call.wait != nil {
 		t.call.wait <- wire.ToolResult{Content: content, IsError: failed}
 	}

@@ -36,7 +36,17 @@ type Config struct {
 	Capsules *capsule.Registry
 	// Denied records that a capsule has denied a message.
 	Denied func(by capsule.ID, c host.Caller, reason string)
+	// Called hears of each tool call that begins, and what it returns, of its end.
+	Called func(Called) (ended func(wire.ToolResult))
 	Log    *slog.Logger
+}
+
+// Called is a tool call.
+type Called struct {
+	Message   *bus.Message
+	Tool      string
+	Arguments wire.Raw // as they were given
+	Direct    bool     // by Call
 }
 
 // Router routes. Its methods may be called from any goroutine.
@@ -72,6 +82,9 @@ func New(c Config) *Router {
 	}
 	if c.Denied == nil {
 		c.Denied = func(capsule.ID, host.Caller, string) {}
+	}
+	if c.Called == nil {
+		c.Called = func(Called) func(wire.ToolResult) { return func(wire.ToolResult) {} }
 	}
 	return &Router{config: c, ended: make(chan struct{}), queues: map[string]chan task{}, calls: map[callKey]*pending{}, waits: map[uint64]chan wire.ToolResult{}}
 }

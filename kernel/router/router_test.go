@@ -339,13 +339,17 @@ func TestACallGetsItsResult(t *testing.T) {
 
 // Whoever hears of a call cannot answer it, nor have it answered in another way.
 func TestAResultCannotBeForged(t *testing.T) {
-	r := start(t, "a", readTool+interceptor("tool.v1.execute.own", "serve", ""), "b", interceptor("tool.v1.execute.read", "spy", ""))
+	r := start(t, "a", readTool+interceptor("tool.v1.execute.own", "serve", ""), "b", interceptor("tool.v1.execute.read", "spy", ""), "c", interceptor("x.end", "seen", ""))
+	taken := make(chan struct{}, 2)
+	r.hooks["c.seen"] = func(context.Context, []byte) ([]byte, error) { taken <- struct{}{}; return nil, nil }
 	r.hooks["b.spy"] = func(ctx context.Context, _ []byte) ([]byte, error) {
 		id := host.CallerOf(ctx).CallID
 		if err := r.say02("b", "read", id, "forged"); !fault.Is(err, fault.Denied) {
 			t.Errorf("a forged result: %v", err)
 		}
 		r.publish("tool.v1.execute.read", strings.Replace(request("read", `{"evil":true}`), "c1", id, 1))
+		r.publish("x.end", `{"type":"connect"}`)
+		<-taken // the call before it is, too
 		return nil, nil
 	}
 	r.hooks["a.serve"] = func(ctx context.Context, _ []byte) ([]byte, error) {
@@ -359,9 +363,6 @@ func TestAResultCannotBeForged(t *testing.T) {
 		if got, err := r.call(tool); err != nil || got != (wire.ToolResult{Content: want}) {
 			t.Errorf("%s: got %+v, %v", tool, got, err)
 		}
-	}
-	if _, err := r.call("own"); err != nil { // behind what was published before
-		t.Error(err)
 	}
 	if slices.ContainsFunc(r.said(), func(s string) bool { return strings.Contains(s, "a!read") && strings.Contains(s, "evil") }) {
 		t.Errorf("a call with the id of another was made: %q", r.said())

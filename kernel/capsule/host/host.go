@@ -43,6 +43,8 @@ type Config struct {
 	// Schedule plans action at times; Cancel forgets a plan.
 	Schedule func(name, schedule, action string) error
 	Cancel   func(name string) error
+	// Refused hears that a call of a function was refused; nil: nobody does.
+	Refused func(ctx context.Context, function string, err error)
 	// Run runs a program in a session's sandbox.
 	Run Runner
 	Log *slog.Logger

@@ -79,7 +79,7 @@ type account struct {
 }
 
 // identify runs one of them; errors are members of the reply, as 0.2 has it.
-func (h *Host) identify(level string, arg []byte, do func(account) (map[string]any, error)) ([]byte, error) {
+func (h *Host) identify(ctx context.Context, level string, arg []byte, do func(account) (map[string]any, error)) ([]byte, error) {
 	var in account
 	err := h.mayIdentify(level)
 	if err == nil {
@@ -90,6 +90,7 @@ func (h *Host) identify(level string, arg []byte, do func(account) (map[string]a
 		reply, err = do(in)
 	}
 	if err != nil {
+		h.noteRefused(ctx, "astrid_identity", err)
 		reply = map[string]any{"ok": false, "error": err.Error()}
 		if level == "resolve" {
 			reply = map[string]any{"found": false, "error": err.Error()}
@@ -98,8 +99,8 @@ func (h *Host) identify(level string, arg []byte, do func(account) (map[string]a
 	return encode(reply)
 }
 
-func (h *Host) identityResolve(_ context.Context, _ Clock, args [][]byte) ([]byte, error) {
-	return h.identify("resolve", args[0], func(in account) (map[string]any, error) {
+func (h *Host) identityResolve(ctx context.Context, _ Clock, args [][]byte) ([]byte, error) {
+	return h.identify(ctx, "resolve", args[0], func(in account) (map[string]any, error) {
 		u, err := h.Identity.Resolve(in.Platform, in.ID)
 		if fault.Is(err, fault.NotFound) {
 			return map[string]any{"found": false}, nil
@@ -108,8 +109,8 @@ func (h *Host) identityResolve(_ context.Context, _ Clock, args [][]byte) ([]byt
 	})
 }
 
-func (h *Host) identityLink(_ context.Context, _ Clock, args [][]byte) ([]byte, error) {
-	return h.identify("link", args[0], func(in account) (map[string]any, error) {
+func (h *Host) identityLink(ctx context.Context, _ Clock, args [][]byte) ([]byte, error) {
+	return h.identify(ctx, "link", args[0], func(in account) (map[string]any, error) {
 		if in.User == h.Identity.Root() {
 			return nil, fault.New(fault.Denied, "no capsule makes an account the owner's")
 		}
@@ -118,22 +119,22 @@ func (h *Host) identityLink(_ context.Context, _ Clock, args [][]byte) ([]byte, 
 	})
 }
 
-func (h *Host) identityUnlink(_ context.Context, _ Clock, args [][]byte) ([]byte, error) {
-	return h.identify("link", args[0], func(in account) (map[string]any, error) {
+func (h *Host) identityUnlink(ctx context.Context, _ Clock, args [][]byte) ([]byte, error) {
+	return h.identify(ctx, "link", args[0], func(in account) (map[string]any, error) {
 		removed, err := h.Identity.Unlink(in.Platform, in.ID)
 		return map[string]any{"ok": true, "removed": removed}, err
 	})
 }
 
-func (h *Host) identityCreate(_ context.Context, _ Clock, args [][]byte) ([]byte, error) {
-	return h.identify("admin", args[0], func(in account) (map[string]any, error) {
+func (h *Host) identityCreate(ctx context.Context, _ Clock, args [][]byte) ([]byte, error) {
+	return h.identify(ctx, "admin", args[0], func(in account) (map[string]any, error) {
 		u, err := h.Identity.CreateUser(in.Name, nil)
 		return map[string]any{"ok": true, "user_id": u.ID}, err
 	})
 }
 
-func (h *Host) identityLinks(_ context.Context, _ Clock, args [][]byte) ([]byte, error) {
-	return h.identify("link", args[0], func(in account) (map[string]any, error) {
+func (h *Host) identityLinks(ctx context.Context, _ Clock, args [][]byte) ([]byte, error) {
+	return h.identify(ctx, "link", args[0], func(in account) (map[string]any, error) {
 		users, err := h.Identity.Users()
 		links := []wire.UserLink{}
 		for _, u := range users {

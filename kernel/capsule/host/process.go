@@ -38,6 +38,9 @@ func (h *Host) mayRun(arg []byte) ([]string, error) {
 		return nil, err
 	}
 	for _, entry := range h.Capsule.Capabilities.HostProcess {
+		if strings.TrimSpace(entry) == "" {
+			continue
+		}
 		if in.Cmd == entry || strings.HasPrefix(in.Cmd, entry+" ") {
 			return append(strings.Fields(in.Cmd), in.Args...), nil
 		}
@@ -173,7 +176,7 @@ func (h *Host) spawnBackground(ctx context.Context, _ Clock, args [][]byte) ([]b
 		return nil, err
 	}
 	session := CallerOf(ctx).Session
-	running, cancel := context.WithCancel(h.life)
+	running, cancel := context.WithCancel(WithCaller(h.life, CallerOf(ctx)))
 	p := &process{cancel: cancel, done: make(chan struct{})}
 	p.stdout.mu, p.stderr.mu = &p.mu, &p.mu
 	h.mu.Lock()

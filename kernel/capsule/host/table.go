@@ -38,6 +38,25 @@ const (
 
 // Functions are the 48, in the order of their indexes.
 func (h *Host) Functions() []Func {
+	all := h.functions()
+	for i, f := range all {
+		all[i].Call = func(ctx context.Context, clock Clock, args [][]byte) ([]byte, error) {
+			out, err := f.Call(ctx, clock, args)
+			h.noteRefused(ctx, f.Name, err)
+			return out, err
+		}
+	}
+	return all
+}
+
+// noteRefused tells of an error that says what the capsule may not.
+func (h *Host) noteRefused(ctx context.Context, function string, err error) {
+	if h.Refused != nil && fault.Is(err, fault.Denied) {
+		h.Refused(ctx, function, err)
+	}
+}
+
+func (h *Host) functions() []Func {
 	path, big := []int{maxPath}, []int{maxPath, maxPayload}
 	number := []int{maxNumber}
 	return []Func{
