@@ -75,6 +75,7 @@ func (t *Tree) capsules() mem.Folder {
 		}),
 		"install": t.takes(op.InstallCapsule, "source"),
 		"remove":  t.takes(op.RemoveCapsule, "id"),
+		"trust":   t.takes(op.TrustCapsule, "id"),
 		"enable":  t.takes(op.EnableCapsule, "id"),
 		"disable": t.takes(op.DisableCapsule, "id"),
 		"call":    t.takes(op.CallTool, "tool", "arguments="),

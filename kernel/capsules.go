@@ -2,13 +2,9 @@ package kernel
 
 import (
 	"context"
-	"errors"
 	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
-	"astrid/kernel/approve"
 	"astrid/kernel/bus"
 	"astrid/kernel/capsule"
 	"astrid/kernel/fault"
@@ -33,7 +29,7 @@ func (p plugged) IDs(context.Context, wire.None) ([]string, error) {
 // Commands implements op.Capsules.
 func (p plugged) Commands(context.Context, wire.None) ([]wire.Command, error) {
 	list := []wire.Command{}
-	for _, s := range p.k.Capsules.List() {
+	for _, s := range p.k.ready() {
 		for _, c := range s.Commands {
 			if c.Description == "" {
 				c.Description = "No description"
@@ -47,7 +43,7 @@ func (p plugged) Commands(context.Context, wire.None) ([]wire.Command, error) {
 // Metadata implements op.Capsules.
 func (p plugged) Metadata(context.Context, wire.None) ([]wire.CapsuleMetadata, error) {
 	list := []wire.CapsuleMetadata{}
-	for _, s := range p.k.Capsules.List() {
+	for _, s := range p.k.ready() {
 		m := wire.CapsuleMetadata{Name: string(s.Package.Name), LLMProviders: []wire.LLMProvider{}, InterceptorEvents: []string{}}
 		for _, l := range s.LLMProviders {
 			m.LLMProviders = append(m.LLMProviders, wire.LLMProvider{ID: l.ID, Description: l.Description, Capabilities: append([]string{}, l.Capabilities...)})
@@ -64,7 +60,11 @@ func (p plugged) Metadata(context.Context, wire.None) ([]wire.CapsuleMetadata, e
 func (p plugged) Infos(context.Context, wire.None) ([]wire.CapsuleInfo, error) {
 	list := []wire.CapsuleInfo{}
 	for _, s := range p.k.Capsules.List() {
-		list = append(list, info(s))
+		i := info(s)
+		if have, there, err := p.k.grants.of(s.Package.Name); err == nil && there {
+			i.Granted, i.GrantedBy = have.At, have.Principal
+		}
+		list = append(list, i)
 	}
 	for _, problem := range p.k.Capsules.Problems() {
 		if problem.Dir == "" || strings.HasPrefix(filepath.Base(problem.Dir), ".") {
@@ -104,102 +104,6 @@ func (p plugged) Reload(ctx context.Context, _ wire.None) (wire.Reloaded, error)
 	return wire.Reloaded{Status: "reloaded"}, p.k.loadCapsules(context.WithoutCancel(ctx))
 }
 
-// errLook ends an installation that was only to be looked at.
-var errLook = errors.New("nothing was installed")
-
-// Install implements op.Capsules.
-func (p plugged) Install(ctx context.Context, req wire.InstallCapsule) (done wire.Installation, err error) {
-	if req.Workspace {
-		return done, fault.New(fault.Unsupported, "capsules of a workspace are not loaded: install it for the kernel")
-	}
-	p.k.installing.Lock()
-	defer p.k.installing.Unlock()
-	found, err := p.installer(req, &done).Install(ctx, req.Source)
-	switch {
-	case errors.Is(err, errLook):
-		return done, nil
-	case err != nil:
-		return done, err
-	}
-	err = p.k.loadCapsules(context.WithoutCancel(ctx))
-	done.State, done.Why = p.outcome(ctx, found.Package.Name)
-	return done, err
-}
-
-// patience is how long an installation waits for servers to tell their tools.
-const patience = 15 * time.Second
-
-// outcome is what became of a capsule that was just loaded.
-func (p plugged) outcome(ctx context.Context, id capsule.ID) (state, why string) {
-	for _, s := range p.k.Capsules.List() {
-		if s.Package.Name == id {
-			state, why = string(s.State), s.Why
-		}
-	}
-	var loaded *unit
-	p.k.Capsules.Each(func(s capsule.Status, u capsule.Unit) bool {
-		if s.Package.Name == id {
-			loaded, _ = u.(*unit)
-		}
-		return loaded == nil
-	})
-	if loaded == nil || loaded.servers == nil {
-		return state, why
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	select {
-	case <-loaded.ready:
-		if err := loaded.Alive(); err != nil {
-			return string(capsule.Failed), err.Error()
-		}
-	case <-ctx.Done():
-	}
-	return state, why
-}
-
-// installer tells done what it is about to install, and asks if it must.
-func (p plugged) installer(req wire.InstallCapsule, done *wire.Installation) capsule.Installer {
-	return capsule.Installer{Root: p.k.Home.Capsules(), Now: time.Now, Agree: func(ctx context.Context, in capsule.Installation) error {
-		*done = wire.Installation{ID: string(in.New.Package.Name), Version: in.New.Package.Version, Asks: in.Asks}
-		if in.Old != nil {
-			done.Old = in.Old.Package.Version
-		}
-		if err := p.clash(in.New); err != nil {
-			return err
-		}
-		switch {
-		case req.DryRun:
-			return errLook
-		case req.Yes, len(in.Asks) == 0:
-			return nil
-		}
-		a, err := p.k.Approvals.Ask(ctx, approve.Request{
-			Action: "install the capsule " + done.ID + " " + done.Version, Resource: strings.Join(in.Asks, "; "), Risk: "high", Principal: op.CallerOf(ctx).User,
-		}, 0)
-		if err == nil && !a.Approved {
-			err = fault.New(fault.Denied, "the capsule %s was not approved, and is not installed", done.ID)
-		}
-		return err
-	}}
-}
-
-// clash refuses a capsule that names a tool which another one serves: calls of it
-// would reach one of the two.
-func (p plugged) clash(f capsule.Found) error {
-	for _, s := range p.k.Capsules.List() {
-		if s.Package.Name == f.Package.Name {
-			continue
-		}
-		for _, t := range s.Tools {
-			if slices.ContainsFunc(f.Tools, func(own capsule.Tool) bool { return own.Name == t.Name }) {
-				return fault.New(fault.Exists, "the capsule %s serves a tool %q already: remove that capsule, or give the tool another name", s.Package.Name, t.Name)
-			}
-		}
-	}
-	return nil
-}
-
 // Remove implements op.Capsules.
 func (p plugged) Remove(ctx context.Context, req wire.ByID) (none wire.None, err error) {
 	p.k.installing.Lock()
@@ -208,12 +112,15 @@ func (p plugged) Remove(ctx context.Context, req wire.ByID) (none wire.None, err
 	if err := i.Remove(capsule.ID(req.ID)); err != nil {
 		return none, err
 	}
+	if err := p.k.grants.take(capsule.ID(req.ID)); err != nil {
+		return none, err
+	}
 	return none, p.k.loadCapsules(context.WithoutCancel(ctx))
 }
 
 // Enable implements op.Capsules.
 func (p plugged) Enable(ctx context.Context, req wire.ByID) (none wire.None, err error) {
-	if err := p.known(req.ID); err != nil {
+	if _, err := p.known(req.ID); err != nil {
 		return none, err
 	}
 	if _, err := p.k.switches.Delete(req.ID); err != nil {
@@ -224,7 +131,7 @@ func (p plugged) Enable(ctx context.Context, req wire.ByID) (none wire.None, err
 
 // Disable implements op.Capsules.
 func (p plugged) Disable(ctx context.Context, req wire.ByID) (none wire.None, err error) {
-	if err := p.known(req.ID); err != nil {
+	if _, err := p.known(req.ID); err != nil {
 		return none, err
 	}
 	if err := p.k.switches.Set(req.ID, []byte("off")); err != nil {
@@ -233,11 +140,13 @@ func (p plugged) Disable(ctx context.Context, req wire.ByID) (none wire.None, er
 	return none, p.k.loadCapsules(context.WithoutCancel(ctx))
 }
 
-func (p plugged) known(id string) error {
-	if slices.ContainsFunc(p.k.Capsules.List(), func(s capsule.Status) bool { return string(s.Package.Name) == id }) {
-		return nil
+func (p plugged) known(id string) (capsule.Status, error) {
+	for _, s := range p.k.Capsules.List() {
+		if string(s.Package.Name) == id {
+			return s, nil
+		}
 	}
-	return fault.New(fault.NotFound, "there is no capsule %.64q; astrid capsule list lists those there are", id)
+	return capsule.Status{}, fault.New(fault.NotFound, "there is no capsule %.64q; astrid capsule list lists those there are", id)
 }
 
 // Call implements op.Capsules: by the bus, as agents do it, so that interceptors

@@ -64,6 +64,7 @@ type Kernel struct {
 	denials  denials
 	missed   *missed
 	witness  *witness
+	grants   grants
 
 	installing sync.Mutex // one installation or removal at a time
 

@@ -72,7 +72,7 @@ func (p plugins) host(f capsule.Found, env map[string]string) (*host.Host, error
 		},
 		Trigger: k.Router.Trigger, Result: k.Router.Result,
 		Capability: func(source, _ string) bool {
-			return slices.ContainsFunc(k.Capsules.List(), func(s capsule.Status) bool { return s.Source == source && s.Capabilities.PromptInjection })
+			return slices.ContainsFunc(k.ready(), func(s capsule.Status) bool { return s.Source == source && s.Capabilities.PromptInjection })
 		},
 		Schedule: func(name, schedule, action string) error { return k.crons.schedule(id, name, schedule, action) },
 		Cancel:   func(name string) error { return k.crons.cancel(id, name) },
@@ -106,6 +106,11 @@ func (k *Kernel) session(name string) (s wire.Session, err error) {
 	return s, fault.New(fault.Usage, "several sessions are up, and the call is about none of them")
 }
 
+// ready are the capsules that run.
+func (k *Kernel) ready() []capsule.Status {
+	return slices.DeleteFunc(k.Capsules.List(), func(s capsule.Status) bool { return s.State != capsule.Ready })
+}
+
 // injectSchemas tells every capsule of the tools of all, under the key of 0.2.
 func (k *Kernel) injectSchemas() {
 	type schema struct {
@@ -114,7 +119,7 @@ func (k *Kernel) injectSchemas() {
 		InputSchema any    `json:"input_schema"`
 	}
 	all := []schema{}
-	list := k.Capsules.List()
+	list := k.ready()
 	for _, s := range list {
 		for _, t := range s.Tools {
 			all = append(all, schema{t.Name, t.Description, t.InputSchema})
@@ -178,6 +183,9 @@ func (k *Kernel) openCapsules(ctx context.Context) (err error) {
 	if err := os.RemoveAll(k.nowheres()); err != nil {
 		return fault.Wrap(fault.KindOf(err), err, "remove what an earlier kernel left")
 	}
+	if k.grants, err = openGrants(k.State); err != nil {
+		return err
+	}
 	k.crons = newCrons(k)
 	if k.witness, err = newWitness(k); err != nil {
 		return err
@@ -186,7 +194,7 @@ func (k *Kernel) openCapsules(ctx context.Context) (err error) {
 		return err
 	}
 	k.Capsules = capsule.NewRegistry(capsule.Config{
-		Roots: []string{k.Home.Capsules()}, Engine: plugins{k}, Off: k.isOff, Changed: k.capsuleChanged, Log: k.config.Log,
+		Roots: []string{k.Home.Capsules()}, Engine: plugins{k}, Permit: k.grants.permit, Off: k.isOff, Changed: k.capsuleChanged, Log: k.config.Log,
 		Jitter: func(d time.Duration) time.Duration { return time.Duration(time.Now().UnixNano()) % max(d, 1) },
 	})
 	k.Router = router.New(router.Config{Bus: k.Bus, Capsules: k.Capsules, Denied: k.witness.denial, Called: k.witness.call, Log: k.config.Log})

@@ -20,6 +20,10 @@
 // requirement that nobody satisfies, and a cycle, are Problems and keep nobody
 // from being loaded.
 //
+// What a capsule asks for are its Rights. What it may do is what its manifest asks
+// for and Config.Permit leaves of it; Permit also keeps out, as Untrusted, what
+// nobody has agreed to as it is.
+//
 // A capsule's Source is a UUID of its id and content: the same capsule has the
 // same one after each restart, and a changed one another (defect D29 of 0.2).
 package capsule

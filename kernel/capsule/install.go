@@ -39,15 +39,19 @@ type MetaTopic struct {
 type Installation struct {
 	New Found
 	Old *Found // nil: there is none yet
-	// Asks are the capabilities that the new one asks for and the old one did
-	// not, as people read them.
-	Asks []string
+	// Change says how the versions differ; empty when there is no old one.
+	Change Change
+	// Asks are what the new one asks for and was not granted to the old one, and
+	// Drops what it does not ask for any more, as people read them.
+	Asks, Drops []string
 }
 
 // Installer puts capsules into a root.
 type Installer struct {
 	Root string // home/capsules
 	Now  func() time.Time
+	// Granted is what was granted to a capsule that is there; nil: nothing.
+	Granted func(ID) Rights
 	// Agree is asked before anything of the capsule counts; an error keeps it out.
 	Agree func(ctx context.Context, in Installation) error
 }
@@ -73,7 +77,7 @@ func (i Installer) Install(ctx context.Context, source string) (Found, error) {
 	if err := fetch(ctx, source, staged); err != nil {
 		return Found{}, err
 	}
-	in, err := i.compare(staged)
+	in, err := i.Compare(staged)
 	if err != nil {
 		return Found{}, err
 	}
@@ -86,8 +90,9 @@ func (i Installer) Install(ctx context.Context, source string) (Found, error) {
 	return i.swap(in)
 }
 
-// compare reads what was fetched and what is there.
-func (i Installer) compare(staged string) (in Installation, err error) {
+// Compare reads the capsule in a directory, as it would be installed, and what is
+// there.
+func (i Installer) Compare(staged string) (in Installation, err error) {
 	if in.New, err = Load(staged); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			err = fault.New(fault.Usage, "the source has no %s", ManifestName)
@@ -97,16 +102,21 @@ func (i Installer) compare(staged string) (in Installation, err error) {
 	if err := errors.Join(in.New.VerifyComponents(), in.New.VerifyTexts()); err != nil {
 		return in, err
 	}
-	before := &Manifest{}
-	old, err := Load(i.dir(in.New.Package.Name))
-	switch {
-	case err == nil:
-		in.Old, before = &old, &old.Manifest
-	case !errors.Is(err, fs.ErrNotExist):
-		in.Old = nil // what is there is broken, and is replaced
+	return i.differ(in), nil
+}
+
+// differ compares what is to be installed with what is there: with what was
+// granted to that, whatever its manifest says by now.
+func (i Installer) differ(in Installation) Installation {
+	id, before := in.New.Package.Name, Rights{}
+	if i.Granted != nil {
+		before = i.Granted(id)
 	}
-	in.Asks = in.New.beyond(before)
-	return in, nil
+	if old, err := Load(i.dir(id)); err == nil { // what is broken is replaced
+		in.Old, in.Change = &old, changeOf(old.Package.Version, in.New.Package.Version)
+	}
+	in.Asks, in.Drops = in.New.Rights().Beyond(before), before.Beyond(in.New.Rights())
+	return in
 }
 
 func (i Installer) dir(id ID) string { return filepath.Join(i.Root, string(id)) }

@@ -71,11 +71,12 @@ func TestACapsuleIsInstalledAndUpgradedWithWhatWasSet(t *testing.T) {
 	}
 	write(t, filepath.Join(f.Dir, ".env.json"), `{"KEY":"1"}`)
 	write(t, filepath.Join(source, ManifestName), strings.Replace(manifest("demo", "[capabilities]\nnet = [\"a.org\", \"b.org\"]\n"), "1.0.0", "1.1.0", 1))
+	s.Granted = func(ID) Rights { return f.Rights() }
 	again, err := s.Install(t.Context(), source)
 	if err != nil || again.Package.Version != "1.1.0" || again.Source == f.Source {
 		t.Fatalf("%+v, %v", again.Package, err)
 	}
-	if asks := s.saw[1].Asks; !slices.Equal(asks, []string{"reach hosts: b.org"}) || s.saw[1].Old == nil {
+	if asks := s.saw[1].Asks; !slices.Equal(asks, []string{"reach hosts: b.org"}) || s.saw[1].Old == nil || s.saw[1].Change != Upgrade {
 		t.Errorf("asked %q", asks)
 	}
 	if data, err := os.ReadFile(filepath.Join(again.Dir, ".env.json")); err != nil || string(data) != `{"KEY":"1"}` { // D16

@@ -21,6 +21,8 @@ const (
 	Ready    State = "ready"
 	Failed   State = "failed" // and is tried again, as long as that makes sense
 	Disabled State = "disabled"
+	// Untrusted is one that nobody has agreed to, as it is.
+	Untrusted State = "untrusted"
 )
 
 // Unit is a capsule that runs. Its methods may be called from any goroutine.
@@ -47,6 +49,9 @@ type Engine interface {
 type Config struct {
 	Roots  []string
 	Engine Engine
+	// Permit narrows a capsule to what it may do; an error keeps it from being
+	// loaded, and is why. nil: each may do what it asks for.
+	Permit func(Found) (Found, error)
 	// Off tells whether a person has switched a capsule off.
 	Off func(ID) bool
 	// Changed hears that a capsule became ready, failed or went; it must not block.
@@ -99,6 +104,9 @@ func NewRegistry(c Config) *Registry {
 	if c.Changed == nil {
 		c.Changed = func(Status) {}
 	}
+	if c.Permit == nil {
+		c.Permit = func(f Found) (Found, error) { return f, nil }
+	}
 	if c.Off == nil {
 		c.Off = func(ID) bool { return false }
 	}
@@ -120,12 +128,13 @@ func (r *Registry) Load(ctx context.Context) error {
 	for _, p := range problems {
 		r.config.Log.Warn("capsule", "dir", p.Dir, "text", p.Text)
 	}
-	if err := r.retire(ctx, found); err != nil {
+	refused := r.permit(found)
+	if err := r.retire(ctx, found, refused); err != nil {
 		return err
 	}
 	entries := make([]*entry, 0, len(found))
 	for _, f := range found {
-		entries = append(entries, r.adopt(f))
+		entries = append(entries, r.adopt(f, refused[f.Package.Name]))
 	}
 	r.mu.Lock()
 	r.entries, r.problems = entries, problems
@@ -136,9 +145,24 @@ func (r *Registry) Load(ctx context.Context) error {
 	return nil
 }
 
+// permit narrows all to what they may do, and returns why some are not loaded.
+func (r *Registry) permit(found []Found) map[ID]error {
+	refused := map[ID]error{}
+	for i, f := range found {
+		may, err := r.config.Permit(f)
+		if err != nil {
+			refused[f.Package.Name] = err
+			r.config.Log.Warn("a capsule is not loaded", "capsule", f.Package.Name, "err", err)
+			continue
+		}
+		found[i] = may
+	}
+	return refused
+}
+
 // retire ends what is no longer on the disk as it was loaded, and refuses to go
 // on after Close.
-func (r *Registry) retire(ctx context.Context, found []Found) error {
+func (r *Registry) retire(ctx context.Context, found []Found, refused map[ID]error) error {
 	r.mu.Lock()
 	if r.closed {
 		r.mu.Unlock()
@@ -148,7 +172,7 @@ func (r *Registry) retire(ctx context.Context, found []Found) error {
 	r.mu.Unlock()
 	for _, e := range entries {
 		same := slices.ContainsFunc(found, func(f Found) bool { return f.Package.Name == e.Package.Name && f.Source == e.Source })
-		if !same || r.config.Off(e.Package.Name) {
+		if !same || refused[e.Package.Name] != nil || r.config.Off(e.Package.Name) {
 			r.end(ctx, e)
 		}
 	}
@@ -156,7 +180,10 @@ func (r *Registry) retire(ctx context.Context, found []Found) error {
 }
 
 // adopt returns the entry of a capsule: the one that there is, if it is the same.
-func (r *Registry) adopt(f Found) *entry {
+func (r *Registry) adopt(f Found, refused error) *entry {
+	if refused != nil {
+		return &entry{Status: Status{Found: f, State: Untrusted, Why: refused.Error(), Since: time.Now()}}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range r.entries {
@@ -180,7 +207,7 @@ func (r *Registry) start(ctx context.Context, uplink bool) {
 	defer cancel()
 	var waiting []*entry
 	for _, e := range entries {
-		if e.Capabilities.Uplink != uplink || r.running(e) {
+		if e.Capabilities.Uplink != uplink || r.running(e) || r.untrusted(e) {
 			continue
 		}
 		if r.config.Off(e.Package.Name) {
@@ -209,6 +236,12 @@ func (r *Registry) running(e *entry) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return e.unit != nil
+}
+
+func (r *Registry) untrusted(e *entry) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return e.State == Untrusted
 }
 
 // load starts one capsule and tells whether it runs.

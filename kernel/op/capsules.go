@@ -15,6 +15,7 @@ func capsuleEntries(c Capsules, a Approvals) []*Entry {
 		approve,
 		unary(CapsuleInfos, CapsuleRead, plain(), "list the capsules with their state", c.Infos),
 		unary(RemoveCapsule, CapsuleInstall, audited(), "end a capsule and take it off the disk", c.Remove),
+		unary(TrustCapsule, CapsuleInstall, audited(), "agree to a capsule as it is, and load it", c.Trust),
 		unary(EnableCapsule, CapsuleReload, audited(), "switch a capsule on", c.Enable),
 		unary(DisableCapsule, CapsuleReload, audited(), "switch a capsule off", c.Disable),
 		unary(CallTool, ToolCall, audited(), "call a tool of a capsule", c.Call),

@@ -80,6 +80,7 @@ const (
 	RemoveCapsule  = "capsule.remove"
 	EnableCapsule  = "capsule.enable"
 	DisableCapsule = "capsule.disable"
+	TrustCapsule   = "capsule.trust"
 	CallTool       = "capsule.call"
 )
 

@@ -96,6 +96,8 @@ type Capsules interface {
 	// Reload loads what is new, changed or failed, and ends what is gone.
 	Reload(ctx context.Context, _ wire.None) (wire.Reloaded, error)
 	Install(ctx context.Context, req wire.InstallCapsule) (wire.Installation, error)
+	// Trust agrees to a capsule that is there, as it is, and loads it.
+	Trust(ctx context.Context, req wire.TrustCapsule) (wire.Installation, error)
 	Remove(ctx context.Context, req wire.ByID) (wire.None, error)
 	Enable(ctx context.Context, req wire.ByID) (wire.None, error)
 	Disable(ctx context.Context, req wire.ByID) (wire.None, error)

@@ -7,7 +7,7 @@ type CapsuleInfo struct {
 	ID           string    `json:"id"`
 	Version      string    `json:"version"`
 	Description  string    `json:"description,omitempty"`
-	State        string    `json:"state"` // loading, ready, failed, disabled
+	State        string    `json:"state"` // loading, ready, failed, disabled, untrusted
 	Why          string    `json:"why,omitempty"`
 	Since        time.Time `json:"since"`
 	Restarts     int       `json:"restarts"`
@@ -18,6 +18,8 @@ type CapsuleInfo struct {
 	Interceptors []string  `json:"interceptors"` // "PATTERN → ACTION"
 	Crons        []string  `json:"crons"`
 	Asks         []string  `json:"asks"` // what it may do, one sentence each
+	Granted      time.Time `json:"granted_at,omitzero"`
+	GrantedBy    string    `json:"granted_by,omitempty"` // id of a user
 }
 
 // InstallCapsule is the 0.2 request of that name; Yes and DryRun are ours.
@@ -28,6 +30,24 @@ type InstallCapsule struct {
 	Yes bool `json:"yes,omitzero"`
 	// DryRun only says what would be installed.
 	DryRun bool `json:"dry_run,omitzero"`
+	// If is the source id of what is agreed to: other content is not installed.
+	If string `json:"if_source_id,omitempty"`
+}
+
+// TrustCapsule agrees to a capsule that is there, as it is.
+type TrustCapsule struct {
+	ID     string `json:"id"`
+	Yes    bool   `json:"yes,omitzero"`
+	DryRun bool   `json:"dry_run,omitzero"`
+	If     string `json:"if_source_id,omitempty"`
+}
+
+// Subject is the capsule, for the record.
+func (t TrustCapsule) Subject() string {
+	if t.DryRun {
+		return "only a look at " + t.ID
+	}
+	return t.ID
 }
 
 // Subject is the source, for the record.
@@ -42,8 +62,11 @@ func (i InstallCapsule) Subject() string {
 type Installation struct {
 	ID      string   `json:"id"`
 	Version string   `json:"version"`
+	Source  string   `json:"source_id"`             // of its id and content
 	Old     string   `json:"old_version,omitempty"` // that it replaces
-	Asks    []string `json:"asks"`                  // capabilities that it asks for and the old one did not
+	Change  string   `json:"change,omitempty"`      // upgrade, downgrade, same; empty: there was none
+	Asks    []string `json:"asks"`                  // what it asks for and was not granted before
+	Drops   []string `json:"drops,omitempty"`       // what was granted and it does not ask for any more
 	State   string   `json:"state,omitempty"`       // after it was loaded
 	Why     string   `json:"why,omitempty"`
 }

@@ -312,6 +312,12 @@ func (c Capsules) Install(_ context.Context, req wire.InstallCapsule) (wire.Inst
 	return wire.Installation{ID: "demo", Version: "1.0.0", Asks: []string{}}, nil
 }
 
+// Trust trusts.
+func (c Capsules) Trust(_ context.Context, req wire.TrustCapsule) (wire.Installation, error) {
+	c.hit("trust " + req.ID)
+	return wire.Installation{ID: "demo", Version: "1.0.0", Asks: []string{}}, nil
+}
+
 // Remove removes.
 func (c Capsules) Remove(_ context.Context, req wire.ByID) (wire.None, error) {
 	c.hit("remove " + req.ID)

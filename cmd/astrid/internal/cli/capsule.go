@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,7 +25,7 @@ those of Astrid 0.2. Tools work in the view of a session, like any program.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.listCapsules(cmd.Context()) },
 	}
-	cmd.AddCommand(a.capsuleNewCommand(), a.capsuleBuildCommand(), a.capsuleListCommand(), a.capsuleInfoCommand(), a.capsuleInstallCommand(), a.capsuleCallCommand(), a.capsuleReloadCommand(),
+	cmd.AddCommand(a.capsuleNewCommand(), a.capsuleBuildCommand(), a.capsuleListCommand(), a.capsuleInfoCommand(), a.capsuleInstallCommand(), a.capsuleTrustCommand(), a.capsuleCallCommand(), a.capsuleReloadCommand(),
 		a.capsuleSwitchCommand("enable", op.EnableCapsule, "Switch a capsule on again"),
 		a.capsuleSwitchCommand("disable", op.DisableCapsule, "Switch a capsule off, and keep it installed"),
 		a.capsuleSwitchCommand("remove", op.RemoveCapsule, "End a capsule and take it off the disk; what it has stored stays"))
@@ -89,7 +88,7 @@ func (a *app) capsuleInfo(c wire.CapsuleInfo) error {
 		what string
 		text []string
 	}{
-		{"about", []string{c.Description}}, {"why", []string{c.Why}}, {"in", []string{c.Dir}}, {"source", []string{c.Source}},
+		{"about", []string{c.Description}}, {"why", []string{c.Why}}, {"in", []string{c.Dir}}, {"source", []string{c.Source}}, {"granted", []string{granted(c)}},
 		{"tool", c.Tools}, {"command", c.Commands}, {"hears", c.Interceptors}, {"plan", c.Crons}, {"may", c.Asks},
 	} {
 		for _, text := range row.text {
@@ -99,95 +98,6 @@ func (a *app) capsuleInfo(c wire.CapsuleInfo) error {
 		}
 	}
 	return nil
-}
-
-func (a *app) capsuleInstallCommand() *cobra.Command {
-	var req wire.InstallCapsule
-	cmd := &cobra.Command{
-		Use:   "install SOURCE",
-		Short: "Install or upgrade a capsule from a directory or an archive",
-		Long: `Installs a capsule from a directory or a .capsule archive (tar, packed with gzip).
-It shows what the capsule asks to be allowed, beyond what an older version of it
-was, and asks; in a script --yes grants it. What was set for an older version, and
-what it has stored, is kept; when anything fails, the older one is there as it was.`,
-		Args: exactly("SOURCE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			dir, err := a.dir()
-			if err != nil {
-				return err
-			}
-			if req.Source = args[0]; !filepath.IsAbs(req.Source) {
-				req.Source = filepath.Join(dir, req.Source)
-			}
-			return a.installCapsule(cmd.Context(), req)
-		},
-	}
-	cmd.Flags().BoolVar(&req.Yes, "yes", false, "grant what the capsule asks for")
-	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "only say what it is and asks for")
-	return cmd
-}
-
-func (a *app) installCapsule(ctx context.Context, req wire.InstallCapsule) error {
-	var in wire.Installation
-	if req.Yes && !req.DryRun {
-		return a.installAgreed(ctx, req, a.sayAsks)
-	}
-	look := req
-	look.DryRun = true
-	if err := a.admin(ctx, op.InstallCapsule, look, &in); err != nil {
-		return err
-	}
-	if !a.json {
-		a.sayAsks(in)
-	}
-	if req.DryRun {
-		if a.json {
-			return a.print(in)
-		}
-		return nil
-	}
-	if len(in.Asks) > 0 {
-		if !a.asks() {
-			return fault.New(fault.Usage, "the capsule %s asks to be allowed something and there is nobody to ask; say --yes to grant it", in.ID)
-		}
-		if !a.confirm(ctx, "Install it and grant that?") {
-			return fault.New(fault.Interrupted, "nothing was installed")
-		}
-	}
-	req.Yes = true
-	return a.installAgreed(ctx, req, func(wire.Installation) {})
-}
-
-// installAgreed installs what somebody has agreed to; say tells what that was.
-func (a *app) installAgreed(ctx context.Context, req wire.InstallCapsule, say func(wire.Installation)) error {
-	var in wire.Installation
-	if err := a.admin(ctx, op.InstallCapsule, req, &in); err != nil {
-		return err
-	}
-	if !a.json {
-		say(in)
-	}
-	if in.State == "failed" {
-		return fault.New(fault.Unavailable, "the capsule %s %s is installed, and is not running: %s", in.ID, in.Version, in.Why)
-	}
-	return a.done(in, "the capsule %s %s is installed and %s", in.ID, in.Version, in.State)
-}
-
-// sayAsks shows what a capsule is and asks for.
-func (a *app) sayAsks(in wire.Installation) {
-	upgrade := ""
-	if in.Old != "" {
-		upgrade = ", in the place of " + in.Old
-	}
-	fmt.Fprintf(a.Stderr, "%s %s%s", in.ID, in.Version, upgrade)
-	if len(in.Asks) == 0 {
-		fmt.Fprintln(a.Stderr, " asks to be allowed nothing that it is not already")
-		return
-	}
-	fmt.Fprintln(a.Stderr, " asks to be allowed to")
-	for _, ask := range in.Asks {
-		fmt.Fprintf(a.Stderr, "  %s\n", oneLine(ask))
-	}
 }
 
 func (a *app) capsuleCallCommand() *cobra.Command {

@@ -1,0 +1,169 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"astrid/kernel/approve"
+	"astrid/kernel/capsule"
+	"astrid/kernel/fault"
+	"astrid/kernel/op"
+	"astrid/kernel/wire"
+)
+
+// Installing a capsule, and agreeing to one that is there.
+
+// errLook ends an installation that was only to be looked at.
+var errLook = errors.New("nothing was installed")
+
+// consent is a question whether a capsule may be loaded.
+type consent struct {
+	p        plugged
+	verb     string // install or trust
+	yes, dry bool
+	only     string // the source id that was agreed to; empty: whatever there is
+	done     *wire.Installation
+}
+
+// Install implements op.Capsules.
+func (p plugged) Install(ctx context.Context, req wire.InstallCapsule) (done wire.Installation, err error) {
+	if req.Workspace {
+		return done, fault.New(fault.Unsupported, "a capsule is installed for the kernel: one of a workspace lies in its .astrid/capsules, and is trusted there")
+	}
+	p.k.installing.Lock()
+	defer p.k.installing.Unlock()
+	c := consent{p, "install", req.Yes, req.DryRun, req.If, &done}
+	found, err := p.installer(c.ask).Install(ctx, req.Source)
+	if err != nil {
+		return c.refused(err)
+	}
+	return c.load(ctx, found)
+}
+
+func (p plugged) installer(agree func(context.Context, capsule.Installation) error) capsule.Installer {
+	return capsule.Installer{Root: p.k.Home.Capsules(), Now: time.Now, Agree: agree, Granted: func(id capsule.ID) capsule.Rights {
+		have, _, err := p.k.grants.of(id)
+		if err != nil {
+			p.k.config.Log.Warn("what was granted to a capsule is asked for again", "capsule", id, "err", err)
+		}
+		return have.Rights
+	}}
+}
+
+// Trust implements op.Capsules.
+func (p plugged) Trust(ctx context.Context, req wire.TrustCapsule) (done wire.Installation, err error) {
+	p.k.installing.Lock()
+	defer p.k.installing.Unlock()
+	there, err := p.known(req.ID)
+	if err != nil {
+		return done, err
+	}
+	c := consent{p, "trust", req.Yes, req.DryRun, req.If, &done}
+	in, err := p.installer(nil).Compare(there.Dir)
+	if err == nil {
+		in.Old, in.Change = nil, ""
+		err = c.ask(ctx, in)
+	}
+	if err != nil {
+		return c.refused(err)
+	}
+	return c.load(ctx, in.New)
+}
+
+// ask tells what a capsule is, and asks whether it may be loaded if it must.
+func (c consent) ask(ctx context.Context, in capsule.Installation) error {
+	*c.done = wire.Installation{
+		ID: string(in.New.Package.Name), Version: in.New.Package.Version, Source: in.New.Source,
+		Change: string(in.Change), Asks: in.Asks, Drops: in.Drops,
+	}
+	if in.Old != nil { // what is there already
+		c.done.Old = in.Old.Package.Version
+	}
+	if err := c.p.clash(in.New); err != nil {
+		return err
+	}
+	switch {
+	case c.dry:
+		return errLook
+	case c.only != "" && c.only != in.New.Source:
+		return fault.New(fault.Conflict, "the files of the capsule %s have changed since you looked: look again", c.done.ID)
+	case c.yes, len(in.Asks) == 0 && c.verb == "install":
+		return nil
+	}
+	a, err := c.p.k.Approvals.Ask(ctx, approve.Request{
+		Action: c.verb + " the capsule " + c.done.ID + " " + c.done.Version, Resource: strings.Join(in.Asks, "; "), Risk: "high", Principal: op.CallerOf(ctx).User,
+	}, 0)
+	if err == nil && !a.Approved {
+		err = fault.New(fault.Denied, "the capsule %s was not approved, and nothing has changed", c.done.ID)
+	}
+	return err
+}
+
+// refused is what is answered when nobody agreed, or nobody was to.
+func (c consent) refused(err error) (wire.Installation, error) {
+	if errors.Is(err, errLook) {
+		return *c.done, nil
+	}
+	return *c.done, err
+}
+
+// load grants a capsule what was agreed to, and loads it.
+func (c consent) load(ctx context.Context, f capsule.Found) (wire.Installation, error) {
+	if err := c.p.k.grants.give(ctx, f); err != nil {
+		return *c.done, err
+	}
+	err := c.p.k.loadCapsules(context.WithoutCancel(ctx))
+	c.done.State, c.done.Why = c.p.outcome(ctx, f.Package.Name)
+	return *c.done, err
+}
+
+// patience is how long an installation waits for servers to tell their tools.
+const patience = 15 * time.Second
+
+// outcome is what became of a capsule that was just loaded.
+func (p plugged) outcome(ctx context.Context, id capsule.ID) (state, why string) {
+	for _, s := range p.k.Capsules.List() {
+		if s.Package.Name == id {
+			state, why = string(s.State), s.Why
+		}
+	}
+	var loaded *unit
+	p.k.Capsules.Each(func(s capsule.Status, u capsule.Unit) bool {
+		if s.Package.Name == id {
+			loaded, _ = u.(*unit)
+		}
+		return loaded == nil
+	})
+	if loaded == nil || loaded.servers == nil {
+		return state, why
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case <-loaded.ready:
+		if err := loaded.Alive(); err != nil {
+			return string(capsule.Failed), err.Error()
+		}
+	case <-ctx.Done():
+	}
+	return state, why
+}
+
+// clash refuses a capsule that names a tool which another one serves: calls of it
+// would reach one of the two.
+func (p plugged) clash(f capsule.Found) error {
+	for _, s := range p.k.Capsules.List() {
+		if s.Package.Name == f.Package.Name || s.State == capsule.Untrusted {
+			continue
+		}
+		for _, t := range s.Tools {
+			if slices.ContainsFunc(f.Tools, func(own capsule.Tool) bool { return own.Name == t.Name }) {
+				return fault.New(fault.Exists, "the capsule %s serves a tool %q already: remove that capsule, or give the tool another name", s.Package.Name, t.Name)
+			}
+		}
+	}
+	return nil
+}
