@@ -35,6 +35,7 @@ func (k *Kernel) startBackground(ctx context.Context) error {
 		}
 	})
 	k.running.Go(func() { k.Capsules.Supervise(ctx) })
+	k.running.Go(func() { k.watchCapsules(ctx) })
 	return nil
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"astrid/kernel/bus"
 	"astrid/kernel/capsule"
-	"astrid/kernel/fault"
 	"astrid/kernel/op"
 	"astrid/kernel/wire"
 )
@@ -97,56 +96,6 @@ func info(s capsule.Status) wire.CapsuleInfo {
 		i.Crons = append(i.Crons, c.Schedule+" → "+c.Action)
 	}
 	return i
-}
-
-// Reload implements op.Capsules.
-func (p plugged) Reload(ctx context.Context, _ wire.None) (wire.Reloaded, error) {
-	return wire.Reloaded{Status: "reloaded"}, p.k.loadCapsules(context.WithoutCancel(ctx))
-}
-
-// Remove implements op.Capsules.
-func (p plugged) Remove(ctx context.Context, req wire.ByID) (none wire.None, err error) {
-	p.k.installing.Lock()
-	defer p.k.installing.Unlock()
-	i := capsule.Installer{Root: p.k.Home.Capsules()}
-	if err := i.Remove(capsule.ID(req.ID)); err != nil {
-		return none, err
-	}
-	if err := p.k.grants.take(capsule.ID(req.ID)); err != nil {
-		return none, err
-	}
-	return none, p.k.loadCapsules(context.WithoutCancel(ctx))
-}
-
-// Enable implements op.Capsules.
-func (p plugged) Enable(ctx context.Context, req wire.ByID) (none wire.None, err error) {
-	if _, err := p.known(req.ID); err != nil {
-		return none, err
-	}
-	if _, err := p.k.switches.Delete(req.ID); err != nil {
-		return none, err
-	}
-	return none, p.k.loadCapsules(context.WithoutCancel(ctx))
-}
-
-// Disable implements op.Capsules.
-func (p plugged) Disable(ctx context.Context, req wire.ByID) (none wire.None, err error) {
-	if _, err := p.known(req.ID); err != nil {
-		return none, err
-	}
-	if err := p.k.switches.Set(req.ID, []byte("off")); err != nil {
-		return none, err
-	}
-	return none, p.k.loadCapsules(context.WithoutCancel(ctx))
-}
-
-func (p plugged) known(id string) (capsule.Status, error) {
-	for _, s := range p.k.Capsules.List() {
-		if string(s.Package.Name) == id {
-			return s, nil
-		}
-	}
-	return capsule.Status{}, fault.New(fault.NotFound, "there is no capsule %.64q; astrid capsule list lists those there are", id)
 }
 
 // Call implements op.Capsules: by the bus, as agents do it, so that interceptors

@@ -3,6 +3,8 @@ package kernel
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +27,7 @@ type consent struct {
 	verb     string // install or trust
 	yes, dry bool
 	only     string // the source id that was agreed to; empty: whatever there is
+	link     string // the directory with which the capsule is to change
 	done     *wire.Installation
 }
 
@@ -35,7 +38,13 @@ func (p plugged) Install(ctx context.Context, req wire.InstallCapsule) (done wir
 	}
 	p.k.installing.Lock()
 	defer p.k.installing.Unlock()
-	c := consent{p, "install", req.Yes, req.DryRun, req.If, &done}
+	c := consent{p: p, verb: "install", yes: req.Yes, dry: req.DryRun, only: req.If, done: &done}
+	if req.Link {
+		if st, err := os.Stat(req.Source); err != nil || !st.IsDir() {
+			return done, fault.New(fault.Usage, "a capsule is linked to the directory that its author works in, and %.256q is none", req.Source)
+		}
+		c.link = filepath.Clean(req.Source)
+	}
 	found, err := p.installer(c.ask).Install(ctx, req.Source)
 	if err != nil {
 		return c.refused(err)
@@ -61,7 +70,7 @@ func (p plugged) Trust(ctx context.Context, req wire.TrustCapsule) (done wire.In
 	if err != nil {
 		return done, err
 	}
-	c := consent{p, "trust", req.Yes, req.DryRun, req.If, &done}
+	c := consent{p: p, verb: "trust", yes: req.Yes, dry: req.DryRun, only: req.If, done: &done}
 	in, err := p.installer(nil).Compare(there.Dir)
 	if err == nil {
 		in.Old, in.Change = nil, ""
@@ -112,7 +121,7 @@ func (c consent) refused(err error) (wire.Installation, error) {
 
 // load grants a capsule what was agreed to, and loads it.
 func (c consent) load(ctx context.Context, f capsule.Found) (wire.Installation, error) {
-	if err := c.p.k.grants.give(ctx, f); err != nil {
+	if err := c.p.k.grants.give(f, op.CallerOf(ctx).User, c.link); err != nil {
 		return *c.done, err
 	}
 	err := c.p.k.loadCapsules(context.WithoutCancel(ctx))

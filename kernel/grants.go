@@ -1,12 +1,10 @@
 package kernel
 
 import (
-	"context"
 	"time"
 
 	"astrid/kernel/capsule"
 	"astrid/kernel/fault"
-	"astrid/kernel/op"
 	"astrid/kernel/store"
 	"astrid/kernel/wire"
 )
@@ -22,6 +20,7 @@ type grant struct {
 	Source    string // UUID of the id and the content; see capsule.SourceOf
 	Principal string // who granted it
 	At        time.Time
+	Link      string // the directory with which it changes; empty: it does not
 }
 
 // grants are the grants of all capsules.
@@ -48,9 +47,9 @@ func (g grants) of(id capsule.ID) (have grant, there bool, err error) {
 }
 
 // give grants a capsule what its manifest asks for.
-func (g grants) give(ctx context.Context, f capsule.Found) error {
+func (g grants) give(f capsule.Found, principal, link string) error {
 	data, err := wire.Encode(grant{
-		Rights: f.Rights(), Version: f.Package.Version, Source: f.Source, Principal: op.CallerOf(ctx).User, At: time.Now().UTC(),
+		Rights: f.Rights(), Version: f.Package.Version, Source: f.Source, Principal: principal, At: time.Now().UTC(), Link: link,
 	})
 	if err != nil {
 		return err

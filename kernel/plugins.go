@@ -145,13 +145,20 @@ func (k *Kernel) injectSchemas() {
 
 // loadCapsules makes what is loaded agree with the disk, and tells everybody.
 func (k *Kernel) loadCapsules(ctx context.Context) error {
-	if err := k.Capsules.Load(ctx); err != nil {
-		return err
+	_, err := k.reloadCapsules(ctx, true)
+	return err
+}
+
+// reloadCapsules is loadCapsules that says what it did; unless tell, everybody
+// hears only of what has changed.
+func (k *Kernel) reloadCapsules(ctx context.Context, tell bool) (did capsule.Report, err error) {
+	if did, err = k.Capsules.Load(ctx); err != nil || !tell && !did.Changed() {
+		return did, err
 	}
 	k.injectSchemas()
 	payload, err := wire.RawJSON(map[string]string{"status": "ready"})
 	k.publish(bus.Message{Topic: "astrid.v1.capsules_loaded"}, payload, err)
-	return nil
+	return did, nil
 }
 
 // capsuleChanged publishes what became of a capsule.

@@ -1,6 +1,7 @@
 package capsule
 
 import (
+	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+	"lukechampine.com/blake3"
 
 	"astrid/kernel/fault"
 )
@@ -25,6 +27,7 @@ type Found struct {
 	Dir      string
 	Root     string // the root that it was found in
 	Source   string // UUID of its id and content; see SourceOf
+	Settings string // identifies what people have set for it; empty: nothing
 	Warnings []string
 }
 
@@ -94,8 +97,14 @@ func Load(dir string) (Found, error) {
 	if err != nil {
 		return f, err
 	}
-	f.Source, err = SourceOf(dir, f.Package.Name)
-	return f, err
+	if f.Source, err = SourceOf(dir, f.Package.Name); err != nil {
+		return f, err
+	}
+	if set, err := slurp(filepath.Join(dir, envName)); err == nil { // whoever needs it says what is wrong with it
+		sum := blake3.Sum256(set)
+		f.Settings = hex.EncodeToString(sum[:])
+	}
+	return f, nil
 }
 
 func slurp(path string) ([]byte, error) {

@@ -116,10 +116,20 @@ func NewRegistry(c Config) *Registry {
 	return &Registry{config: c}
 }
 
+// Report is what a Load did.
+type Report struct {
+	Loaded []ID // anew, whether they came up or not
+	Kept   []ID // as they were
+	Ended  []ID // and not loaded again
+}
+
+// Changed tells whether it did anything.
+func (r Report) Changed() bool { return len(r.Loaded)+len(r.Ended) > 0 }
+
 // Load makes what is loaded agree with the disk: new capsules are loaded,
 // changed ones replaced, those that are gone ended, and all others left alone. A
 // capsule that failed is tried again.
-func (r *Registry) Load(ctx context.Context) error {
+func (r *Registry) Load(ctx context.Context) (did Report, err error) {
 	r.loading.Lock()
 	defer r.loading.Unlock()
 	found, problems := Discover(r.config.Roots...)
@@ -129,20 +139,30 @@ func (r *Registry) Load(ctx context.Context) error {
 		r.config.Log.Warn("capsule", "dir", p.Dir, "text", p.Text)
 	}
 	refused := r.permit(found)
-	if err := r.retire(ctx, found, refused); err != nil {
-		return err
+	ended, err := r.retire(ctx, found, refused)
+	if err != nil {
+		return did, err
 	}
 	entries := make([]*entry, 0, len(found))
 	for _, f := range found {
-		entries = append(entries, r.adopt(f, refused[f.Package.Name]))
+		e := r.adopt(f, refused[f.Package.Name])
+		entries = append(entries, e)
+		switch id := f.Package.Name; {
+		case r.running(e):
+			did.Kept = append(did.Kept, id)
+		case !r.untrusted(e) && !r.config.Off(id):
+			did.Loaded = append(did.Loaded, id)
+			ended = slices.DeleteFunc(ended, func(gone ID) bool { return gone == id })
+		}
 	}
+	did.Ended = ended
 	r.mu.Lock()
 	r.entries, r.problems = entries, problems
 	r.mu.Unlock()
 	for _, uplink := range []bool{true, false} {
 		r.start(ctx, uplink)
 	}
-	return nil
+	return did, nil
 }
 
 // permit narrows all to what they may do, and returns why some are not loaded.
@@ -162,21 +182,26 @@ func (r *Registry) permit(found []Found) map[ID]error {
 
 // retire ends what is no longer on the disk as it was loaded, and refuses to go
 // on after Close.
-func (r *Registry) retire(ctx context.Context, found []Found, refused map[ID]error) error {
+func (r *Registry) retire(ctx context.Context, found []Found, refused map[ID]error) (ended []ID, err error) {
 	r.mu.Lock()
 	if r.closed {
 		r.mu.Unlock()
-		return fault.New(fault.Unavailable, "the kernel is stopping")
+		return nil, fault.New(fault.Unavailable, "the kernel is stopping")
 	}
 	entries := slices.Clone(r.entries)
 	r.mu.Unlock()
 	for _, e := range entries {
-		same := slices.ContainsFunc(found, func(f Found) bool { return f.Package.Name == e.Package.Name && f.Source == e.Source })
-		if !same || refused[e.Package.Name] != nil || r.config.Off(e.Package.Name) {
-			r.end(ctx, e)
+		same := slices.ContainsFunc(found, e.same)
+		if (!same || refused[e.Package.Name] != nil || r.config.Off(e.Package.Name)) && r.end(ctx, e) {
+			ended = append(ended, e.Package.Name)
 		}
 	}
-	return nil
+	return ended, nil
+}
+
+// same tells whether a capsule on the disk is the one that was loaded.
+func (e *entry) same(f Found) bool {
+	return f.Package.Name == e.Package.Name && f.Source == e.Source && f.Settings == e.Settings
 }
 
 // adopt returns the entry of a capsule: the one that there is, if it is the same.
@@ -187,7 +212,7 @@ func (r *Registry) adopt(f Found, refused error) *entry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, e := range r.entries {
-		if e.Package.Name == f.Package.Name && e.Source == f.Source && e.unit != nil {
+		if e.same(f) && e.unit != nil {
 			return e
 		}
 	}
@@ -274,18 +299,19 @@ func (r *Registry) set(e *entry, s State, why string) {
 	r.config.Changed(status)
 }
 
-// end ends a capsule that runs.
-func (r *Registry) end(ctx context.Context, e *entry) {
+// end ends a capsule, and tells whether it ran.
+func (r *Registry) end(ctx context.Context, e *entry) bool {
 	r.mu.Lock()
 	unit := e.unit
 	e.unit = nil
 	r.mu.Unlock()
 	if unit == nil {
-		return
+		return false
 	}
 	if err := unit.Close(ctx); err != nil {
 		r.config.Log.Warn("a capsule did not end cleanly", "capsule", e.Package.Name, "err", err)
 	}
+	return true
 }
 
 // List describes all capsules, in the order of loading.

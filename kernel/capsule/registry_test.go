@@ -84,7 +84,7 @@ func bench(t *testing.T) (root string, e *engine, r *Registry) {
 
 func load(t *testing.T, r *Registry) {
 	t.Helper()
-	if err := r.Load(t.Context()); err != nil {
+	if _, err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -120,7 +120,7 @@ func TestAReloadTouchesOnlyWhatChanged(t *testing.T) {
 	if err := r.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := r.Load(t.Context()); !fault.Is(err, fault.Unavailable) {
+	if _, err := r.Load(t.Context()); !fault.Is(err, fault.Unavailable) {
 		t.Errorf("after the end: %v", err)
 	}
 }
@@ -224,4 +224,40 @@ func TestALateCapsuleHoldsUpNobodyForLong(t *testing.T) {
 			t.Errorf("a load of late capsules takes %v", took)
 		}
 	})
+}
+
+// What is not permitted any more ends, and is not loaded until it is again.
+func TestACapsuleIsLoadedAsItIsPermitted(t *testing.T) {
+	root, e, _ := bench(t)
+	no := map[ID]bool{}
+	r := NewRegistry(Config{Roots: []string{root}, Engine: e, Permit: func(f Found) (Found, error) {
+		f.Manifest = f.Within(Rights{})
+		if no[f.Package.Name] {
+			return f, fault.New(fault.Denied, "not this one")
+		}
+		return f, nil
+	}})
+	for _, name := range []string{"a", "b"} {
+		write(t, filepath.Join(root, name, ManifestName), manifest(name, "[capabilities]\nnet = [\"*\"]\n"))
+	}
+	for _, step := range []struct {
+		refused             ID
+		loaded, kept, ended []ID
+	}{
+		{"a", []ID{"b"}, nil, nil},
+		{"b", []ID{"a"}, nil, []ID{"b"}},
+		{"b", nil, []ID{"a"}, nil},
+		{"", []ID{"b"}, []ID{"a"}, nil},
+	} {
+		no = map[ID]bool{step.refused: true}
+		did, err := r.Load(t.Context())
+		if err != nil || !slices.Equal(did.Loaded, step.loaded) || !slices.Equal(did.Kept, step.kept) || !slices.Equal(did.Ended, step.ended) {
+			t.Errorf("without %q it did %+v, %v", step.refused, did, err)
+		}
+		for _, s := range r.List() {
+			if (s.State == Untrusted) != no[s.Package.Name] || s.State != Untrusted && len(s.Capabilities.Net) > 0 {
+				t.Errorf("without %q %s is %s and may reach %q", step.refused, s.Package.Name, s.State, s.Capabilities.Net)
+			}
+		}
+	}
 }

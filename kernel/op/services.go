@@ -98,9 +98,9 @@ type Capsules interface {
 	Install(ctx context.Context, req wire.InstallCapsule) (wire.Installation, error)
 	// Trust agrees to a capsule that is there, as it is, and loads it.
 	Trust(ctx context.Context, req wire.TrustCapsule) (wire.Installation, error)
-	Remove(ctx context.Context, req wire.ByID) (wire.None, error)
-	Enable(ctx context.Context, req wire.ByID) (wire.None, error)
-	Disable(ctx context.Context, req wire.ByID) (wire.None, error)
+	Remove(ctx context.Context, req wire.ByID) (wire.CapsuleSwitched, error)
+	Enable(ctx context.Context, req wire.ByID) (wire.CapsuleSwitched, error)
+	Disable(ctx context.Context, req wire.ByID) (wire.CapsuleSwitched, error)
 	Call(ctx context.Context, req wire.CallTool) (wire.ToolResult, error)
 }
 

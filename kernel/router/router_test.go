@@ -100,7 +100,7 @@ func start(t *testing.T, capsules ...string) *room {
 		}
 	}
 	r.all = capsule.NewRegistry(capsule.Config{Roots: []string{r.root}, Engine: r})
-	if err := r.all.Load(t.Context()); err != nil {
+	if _, err := r.all.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if p := r.all.Problems(); len(p) > 0 {

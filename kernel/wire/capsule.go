@@ -32,6 +32,9 @@ type InstallCapsule struct {
 	DryRun bool `json:"dry_run,omitzero"`
 	// If is the source id of what is agreed to: other content is not installed.
 	If string `json:"if_source_id,omitempty"`
+	// Link installs it again whenever the source changes, as long as it asks for
+	// nothing more.
+	Link bool `json:"link,omitzero"`
 }
 
 // TrustCapsule agrees to a capsule that is there, as it is.
@@ -56,6 +59,14 @@ func (i InstallCapsule) Subject() string {
 		return "only a look at " + i.Source
 	}
 	return i.Source
+}
+
+// CapsuleSwitched says what became of a capsule that was switched on or off, or
+// removed.
+type CapsuleSwitched struct {
+	ID    string `json:"id"`
+	State string `json:"state"` // removed, or that of the capsule
+	Why   string `json:"why,omitempty"`
 }
 
 // Installation says what was, or would be, installed.

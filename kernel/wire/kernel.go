@@ -80,7 +80,11 @@ type LLMProvider struct {
 
 // Reloaded answers ReloadCapsules.
 type Reloaded struct {
-	Status string `json:"status"` // "reloaded"
+	Status   string   `json:"status"` // "reloaded"
+	Loaded   []string `json:"loaded"` // anew
+	Kept     []string `json:"kept"`   // as they were
+	Ended    []string `json:"ended"`
+	Problems []string `json:"problems"` // one sentence each
 }
 
 // SessionName is the session that the request is for.

@@ -319,21 +319,21 @@ func (c Capsules) Trust(_ context.Context, req wire.TrustCapsule) (wire.Installa
 }
 
 // Remove removes.
-func (c Capsules) Remove(_ context.Context, req wire.ByID) (wire.None, error) {
+func (c Capsules) Remove(_ context.Context, req wire.ByID) (wire.CapsuleSwitched, error) {
 	c.hit("remove " + req.ID)
-	return wire.None{}, nil
+	return wire.CapsuleSwitched{ID: req.ID, State: "removed"}, nil
 }
 
 // Enable enables.
-func (c Capsules) Enable(_ context.Context, req wire.ByID) (wire.None, error) {
+func (c Capsules) Enable(_ context.Context, req wire.ByID) (wire.CapsuleSwitched, error) {
 	c.hit("enable " + req.ID)
-	return wire.None{}, nil
+	return wire.CapsuleSwitched{ID: req.ID, State: "ready"}, nil
 }
 
 // Disable disables.
-func (c Capsules) Disable(_ context.Context, req wire.ByID) (wire.None, error) {
+func (c Capsules) Disable(_ context.Context, req wire.ByID) (wire.CapsuleSwitched, error) {
 	c.hit("disable " + req.ID)
-	return wire.None{}, nil
+	return wire.CapsuleSwitched{ID: req.ID, State: "disabled"}, nil
 }
 
 // Call returns what it was given.

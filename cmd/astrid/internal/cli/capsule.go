@@ -148,13 +148,31 @@ func (a *app) capsuleCallCommand() *cobra.Command {
 
 func (a *app) capsuleReloadCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "reload", Short: "Load what is new, changed or failed", Args: noArgs,
+		Use: "reload", Short: "Load what is new, changed or failed, and say what that was", Args: noArgs,
+		Long: "Loads what is new, changed or failed, and leaves the others alone. The kernel also does so by itself, half a second after the last change of a file of a capsule.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var r wire.Reloaded
 			if err := a.admin(cmd.Context(), op.ReloadCapsules, nil, &r); err != nil {
 				return err
 			}
-			return a.done(r, "%s", r.Status)
+			if a.json {
+				return a.print(r)
+			}
+			for _, row := range []struct {
+				what string
+				ids  []string
+			}{{"loaded", r.Loaded}, {"left alone", r.Kept}, {"ended", r.Ended}} {
+				if len(row.ids) > 0 {
+					fmt.Fprintf(a.Stderr, "%s: %s\n", row.what, strings.Join(row.ids, ", "))
+				}
+			}
+			for _, text := range r.Problems {
+				fmt.Fprintln(a.Stderr, oneLine(text))
+			}
+			if len(r.Loaded)+len(r.Kept)+len(r.Ended)+len(r.Problems) == 0 {
+				fmt.Fprintln(a.Stderr, "there is no capsule")
+			}
+			return nil
 		},
 	}
 }
@@ -163,10 +181,21 @@ func (a *app) capsuleSwitchCommand(verb, method, short string) *cobra.Command {
 	return &cobra.Command{
 		Use: verb + " ID", Short: short, Args: exactly("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := a.admin(cmd.Context(), method, wire.ByID{ID: args[0]}, nil); err != nil {
+			var s wire.CapsuleSwitched
+			if err := a.admin(cmd.Context(), method, wire.ByID{ID: args[0]}, &s); err != nil {
 				return err
 			}
-			return a.done(wire.None{}, "done")
+			switch s.State {
+			case "removed":
+				return a.done(s, "the capsule %s is removed; what it has stored stays, until astrid kv clear capsule:%s", s.ID, s.ID)
+			case "disabled":
+				return a.done(s, "the capsule %s is off, and stays so until astrid capsule enable %s", s.ID, s.ID)
+			case "failed", "untrusted":
+				if verb == "enable" {
+					return fault.New(fault.Unavailable, "the capsule %s is switched on, and is not running: %s", s.ID, s.Why)
+				}
+			}
+			return a.done(s, "the capsule %s is on, and %s", s.ID, s.State)
 		},
 	}
 }

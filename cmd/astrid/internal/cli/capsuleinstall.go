@@ -39,6 +39,7 @@ what it has stored, is kept; when anything fails, the older one is there as it w
 	}
 	cmd.Flags().BoolVar(&req.Yes, "yes", false, "grant what the capsule asks for")
 	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "only say what it is and asks for")
+	cmd.Flags().BoolVar(&req.Link, "link", false, "for its author: install it again whenever the directory changes, unless it asks for more")
 	return cmd
 }
 
