@@ -3,6 +3,7 @@ package kernel
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"astrid/kernel/bus"
@@ -56,12 +57,15 @@ func (p plugged) Metadata(context.Context, wire.None) ([]wire.CapsuleMetadata, e
 }
 
 // Infos implements op.Capsules.
-func (p plugged) Infos(context.Context, wire.None) ([]wire.CapsuleInfo, error) {
-	list := []wire.CapsuleInfo{}
+func (p plugged) Infos(ctx context.Context, _ wire.None) ([]wire.CapsuleInfo, error) {
+	list, known := []wire.CapsuleInfo{}, p.k.bases(ctx, "")
 	for _, s := range p.k.Capsules.List() {
 		i := info(s)
 		if have, there, err := p.k.grants.of(s.Package.Name); err == nil && there {
-			i.Granted, i.GrantedBy = have.At, have.Principal
+			i.Granted, i.GrantedBy = have.At, p.k.nameOf(have.Principal)
+		}
+		if slices.Contains(known, s.Workspace) {
+			i.Workspace = s.Workspace
 		}
 		list = append(list, i)
 	}
@@ -73,7 +77,15 @@ func (p plugged) Infos(context.Context, wire.None) ([]wire.CapsuleInfo, error) {
 		broken.ID, broken.Dir = filepath.Base(problem.Dir), problem.Dir
 		list = append(list, broken)
 	}
-	return list, nil
+	return p.waiting(ctx, list), nil
+}
+
+// nameOf is what people call a user.
+func (k *Kernel) nameOf(user string) string {
+	if u, err := k.Identity.Find(user); err == nil && u.Name != "" {
+		return u.Name
+	}
+	return user
 }
 
 // info is a capsule as people see it.

@@ -27,7 +27,7 @@ type consent struct {
 	verb     string // install or trust
 	yes, dry bool
 	only     string // the source id that was agreed to; empty: whatever there is
-	link     string // the directory with which the capsule is to change
+	rest     grant  // what else is granted
 	done     *wire.Installation
 }
 
@@ -43,7 +43,7 @@ func (p plugged) Install(ctx context.Context, req wire.InstallCapsule) (done wir
 		if st, err := os.Stat(req.Source); err != nil || !st.IsDir() {
 			return done, fault.New(fault.Usage, "a capsule is linked to the directory that its author works in, and %.256q is none", req.Source)
 		}
-		c.link = filepath.Clean(req.Source)
+		c.rest.Link = filepath.Clean(req.Source)
 	}
 	found, err := p.installer(c.ask).Install(ctx, req.Source)
 	if err != nil {
@@ -67,10 +67,17 @@ func (p plugged) Trust(ctx context.Context, req wire.TrustCapsule) (done wire.In
 	p.k.installing.Lock()
 	defer p.k.installing.Unlock()
 	there, err := p.known(req.ID)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return done, err
+	}
+	have, _, err := p.k.grants.of(capsule.ID(req.ID))
 	if err != nil {
 		return done, err
 	}
 	c := consent{p: p, verb: "trust", yes: req.Yes, dry: req.DryRun, only: req.If, done: &done}
+	if there.Dir == "" || have.Origin.Dir != "" {
+		return p.adopt(ctx, req, c)
+	}
 	in, err := p.installer(nil).Compare(there.Dir)
 	if err == nil {
 		in.Old, in.Change = nil, ""
@@ -80,6 +87,29 @@ func (p plugged) Trust(ctx context.Context, req wire.TrustCapsule) (done wire.In
 		return c.refused(err)
 	}
 	return c.load(ctx, in.New)
+}
+
+// adopt copies a capsule of a workspace, if somebody agrees to it.
+func (p plugged) adopt(ctx context.Context, req wire.TrustCapsule, c consent) (wire.Installation, error) {
+	o, err := p.offer(ctx, req)
+	if err != nil {
+		return *c.done, err
+	}
+	sum, err := capsule.SourceOf(o.Dir, o.Package.Name)
+	if err != nil {
+		return *c.done, err
+	}
+	c.rest.Origin = origin{o.base, o.Dir, sum}
+	f, err := p.installer(func(ctx context.Context, in capsule.Installation) error {
+		if string(in.New.Package.Name) != req.ID {
+			return fault.New(fault.Conflict, "the files of the capsule %s are changing: look again", req.ID)
+		}
+		return c.ask(ctx, in)
+	}).Install(ctx, o.Dir)
+	if err != nil {
+		return c.refused(err)
+	}
+	return c.load(ctx, f)
 }
 
 // ask tells what a capsule is, and asks whether it may be loaded if it must.
@@ -121,7 +151,8 @@ func (c consent) refused(err error) (wire.Installation, error) {
 
 // load grants a capsule what was agreed to, and loads it.
 func (c consent) load(ctx context.Context, f capsule.Found) (wire.Installation, error) {
-	if err := c.p.k.grants.give(f, op.CallerOf(ctx).User, c.link); err != nil {
+	c.rest.Principal = op.CallerOf(ctx).User
+	if err := c.p.k.grants.give(f, c.rest); err != nil {
 		return *c.done, err
 	}
 	err := c.p.k.loadCapsules(context.WithoutCancel(ctx))

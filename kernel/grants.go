@@ -21,6 +21,7 @@ type grant struct {
 	Principal string // who granted it
 	At        time.Time
 	Link      string // the directory with which it changes; empty: it does not
+	Origin    origin // zero: it is of no workspace
 }
 
 // grants are the grants of all capsules.
@@ -46,11 +47,10 @@ func (g grants) of(id capsule.ID) (have grant, there bool, err error) {
 	return have, true, nil
 }
 
-// give grants a capsule what its manifest asks for.
-func (g grants) give(f capsule.Found, principal, link string) error {
-	data, err := wire.Encode(grant{
-		Rights: f.Rights(), Version: f.Package.Version, Source: f.Source, Principal: principal, At: time.Now().UTC(), Link: link,
-	})
+// give grants a capsule what its manifest asks for. The grant says the rest.
+func (g grants) give(f capsule.Found, rest grant) error {
+	rest.Rights, rest.Version, rest.Source, rest.At = f.Rights(), f.Package.Version, f.Source, time.Now().UTC()
+	data, err := wire.Encode(rest)
 	if err != nil {
 		return err
 	}
@@ -75,6 +75,11 @@ func (g grants) permit(f capsule.Found) (capsule.Found, error) {
 	case have.Source != f.Source:
 		return f, fault.New(fault.Denied, "its files are not those that were agreed to: astrid capsule trust %s agrees to them as they are", f.Package.Name)
 	}
-	f.Manifest = f.Within(have.Rights)
+	if have.Origin.Dir != "" {
+		if err := have.Origin.same(f.Package.Name); err != nil {
+			return f, err
+		}
+	}
+	f.Manifest, f.Workspace = f.Within(have.Rights), have.Origin.Base
 	return f, nil
 }

@@ -65,6 +65,7 @@ type Kernel struct {
 	missed   *missed
 	witness  *witness
 	grants   grants
+	loaded   chan struct{} // that capsules were loaded, for who watches their files; capacity 1
 
 	installing sync.Mutex // one installation or removal at a time
 
@@ -100,7 +101,7 @@ func New(ctx context.Context, c Config) (*Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Kernel{Started: time.Now(), config: c, source: wire.NewUUID(), ended: make(chan string, 1), wanted: make(chan struct{})}
+	k := &Kernel{Started: time.Now(), config: c, source: wire.NewUUID(), ended: make(chan string, 1), loaded: make(chan struct{}, 1), wanted: make(chan struct{})}
 	for _, s := range k.steps() {
 		if err := k.step(ctx, s); err != nil {
 			k.config.Log.Error("boot failed", "step", s.name, "err", err)

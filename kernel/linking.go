@@ -61,7 +61,7 @@ func (p plugged) refresh(ctx context.Context, id capsule.ID, have grant) error {
 	if err != nil {
 		return err
 	}
-	if err := p.k.grants.give(f, have.Principal, have.Link); err != nil {
+	if err := p.k.grants.give(f, have); err != nil {
 		return err
 	}
 	return p.k.Audit.Append(context.WithoutCancel(ctx), audit.Record{

@@ -152,7 +152,12 @@ func (k *Kernel) loadCapsules(ctx context.Context) error {
 // reloadCapsules is loadCapsules that says what it did; unless tell, everybody
 // hears only of what has changed.
 func (k *Kernel) reloadCapsules(ctx context.Context, tell bool) (did capsule.Report, err error) {
-	if did, err = k.Capsules.Load(ctx); err != nil || !tell && !did.Changed() {
+	did, err = k.Capsules.Load(ctx)
+	select {
+	case k.loaded <- struct{}{}:
+	default:
+	}
+	if err != nil || !tell && !did.Changed() {
 		return did, err
 	}
 	k.injectSchemas()
@@ -204,7 +209,7 @@ func (k *Kernel) openCapsules(ctx context.Context) (err error) {
 		Roots: []string{k.Home.Capsules()}, Engine: plugins{k}, Permit: k.grants.permit, Off: k.isOff, Changed: k.capsuleChanged, Log: k.config.Log,
 		Jitter: func(d time.Duration) time.Duration { return time.Duration(time.Now().UnixNano()) % max(d, 1) },
 	})
-	k.Router = router.New(router.Config{Bus: k.Bus, Capsules: k.Capsules, Denied: k.witness.denial, Called: k.witness.call, Log: k.config.Log})
+	k.Router = router.New(router.Config{Bus: k.Bus, Capsules: k.Capsules, Denied: k.witness.denial, Called: k.witness.call, Concerns: k.concerns, Log: k.config.Log})
 	return nil
 }
 

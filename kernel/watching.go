@@ -43,8 +43,11 @@ func (k *Kernel) watchCapsules(ctx context.Context) {
 		case <-due.C:
 			first = time.Time{}
 			k.hotReload(ctx)
-			k.follow(w)
 			continue
+		case <-k.loaded:
+			if !k.follow(w) {
+				continue
+			} // what changed before it was watched is looked at once
 		case <-ctx.Done():
 			return
 		}
@@ -77,10 +80,11 @@ func (k *Kernel) hotReload(ctx context.Context) {
 	}
 }
 
-// follow watches the directories of all capsules, and of what they are linked to.
-func (k *Kernel) follow(w *fsnotify.Watcher) {
+// follow watches the directories of all capsules, and of what they come from. It
+// tells whether there are new ones.
+func (k *Kernel) follow(w *fsnotify.Watcher) (more bool) {
 	wanted := map[string]bool{}
-	for _, root := range append([]string{k.Home.Capsules()}, k.links()...) {
+	for _, root := range slices.Concat([]string{k.Home.Capsules()}, k.links(), k.origins()) {
 		_ = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
@@ -103,8 +107,11 @@ func (k *Kernel) follow(w *fsnotify.Watcher) {
 	for path := range wanted {
 		if err := w.Add(path); err != nil {
 			k.config.Log.Debug("a directory is not watched", "dir", path, "err", err)
+			continue
 		}
+		more = true
 	}
+	return more
 }
 
 // unwatched tells whether what changes in a directory is not looked at: it is

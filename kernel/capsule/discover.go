@@ -29,6 +29,8 @@ type Found struct {
 	Source   string // UUID of its id and content; see SourceOf
 	Settings string // identifies what people have set for it; empty: nothing
 	Warnings []string
+	// Workspace is the only one whose sessions it serves; empty: it serves all.
+	Workspace string
 }
 
 // Problem is something that a person should know of a capsule, or of what would
@@ -105,6 +107,23 @@ func Load(dir string) (Found, error) {
 		f.Settings = hex.EncodeToString(sum[:])
 	}
 	return f, nil
+}
+
+// Peek reads the manifests of the capsules in a root, and nothing else: what is
+// found has no Source, and what is not sound is passed over.
+func Peek(root string) (found []Found) {
+	var problems []Problem
+	for _, dir := range candidates(root, &problems) {
+		data, err := slurp(filepath.Join(dir, ManifestName))
+		if err != nil {
+			continue
+		}
+		f := Found{Dir: dir, Root: root}
+		if f.Manifest, f.Warnings, err = Parse(filepath.Join(dir, ManifestName), data); err == nil {
+			found = append(found, f)
+		}
+	}
+	return found
 }
 
 func slurp(path string) ([]byte, error) {

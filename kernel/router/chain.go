@@ -25,7 +25,7 @@ const defaultPriority = 100
 
 // chain is who gets a message, in order.
 func (r *Router) chain(m *bus.Message) []link {
-	chain := r.interceptors(m.Topic, "")
+	chain := r.interceptors(m.Topic, m.Session, "")
 	if end, ok := r.bridge(m); ok {
 		own := func(l link) bool { return l.id == end.id && l.exact }
 		if _, tool := cutTool(m.Topic); !tool || !slices.ContainsFunc(chain, own) {
@@ -41,8 +41,9 @@ func (r *Router) chain(m *bus.Message) []link {
 	return chain
 }
 
-// interceptors are those that match a topic, but for one capsule's.
-func (r *Router) interceptors(t bus.Topic, not capsule.ID) (chain []link) {
+// interceptors are those that match a topic and have to do with a session, but for
+// one capsule's.
+func (r *Router) interceptors(t bus.Topic, session string, not capsule.ID) (chain []link) {
 	r.config.Capsules.Each(func(s capsule.Status, u capsule.Unit) bool {
 		target, ok := u.(Target)
 		if !ok || s.Package.Name == not {
@@ -50,7 +51,7 @@ func (r *Router) interceptors(t bus.Topic, not capsule.ID) (chain []link) {
 		}
 		for _, i := range s.Interceptors {
 			p, err := bus.ParsePattern(i.Event)
-			if err != nil || !p.Match(t) {
+			if err != nil || !p.Match(t) || !r.config.Concerns(s, session) {
 				continue
 			}
 			l := link{id: s.Package.Name, source: s.Source, target: target, action: i.Action, priority: defaultPriority, exact: i.Event == string(t)}

@@ -100,7 +100,7 @@ func (r *Router) settle(p *pending, source, content string, failed bool) {
 		Topic: p.message.Topic + ".result", Payload: payload, At: time.Now(), Source: source, Session: p.message.Session, Principal: p.message.Principal, Settled: true,
 	}
 	t := task{message: m, payload: payload, call: p, result: true}
-	t.chain = append(r.interceptors(m.Topic, ""), link{bridge: func(_ context.Context, t task) {
+	t.chain = append(r.interceptors(m.Topic, m.Session, ""), link{bridge: func(_ context.Context, t task) {
 		if _, result, ok := readResult(t.payload); ok {
 			r.deliver(t, result.Content, result.IsError)
 			return

@@ -36,6 +36,9 @@ type Config struct {
 	Capsules *capsule.Registry
 	// Denied records that a capsule has denied a message.
 	Denied func(by capsule.ID, c host.Caller, reason string)
+	// Concerns tells whether a capsule has to do with messages about a session;
+	// nil: each has with all.
+	Concerns func(s capsule.Status, session string) bool
 	// Called hears of each tool call that begins, and what it returns, of its end.
 	Called func(Called) (ended func(wire.ToolResult))
 	Log    *slog.Logger
@@ -82,6 +85,9 @@ func New(c Config) *Router {
 	}
 	if c.Denied == nil {
 		c.Denied = func(capsule.ID, host.Caller, string) {}
+	}
+	if c.Concerns == nil {
+		c.Concerns = func(capsule.Status, string) bool { return true }
 	}
 	if c.Called == nil {
 		c.Called = func(Called) func(wire.ToolResult) { return func(wire.ToolResult) {} }
@@ -323,7 +329,7 @@ func (r *Router) Lost() uint64 { return r.lost.Load() }
 func (r *Router) Trigger(ctx context.Context, by capsule.ID, topic string, payload wire.Raw) []wire.Raw {
 	c := host.CallerOf(ctx)
 	c.Topic = topic
-	chain := r.interceptors(bus.Topic(topic), by)
+	chain := r.interceptors(bus.Topic(topic), c.Session, by)
 	answers := make([]wire.Raw, len(chain))
 	var all sync.WaitGroup
 	for i, l := range chain {

@@ -29,14 +29,14 @@ func toolCall(m *bus.Message) (c call, ok bool) {
 func (r *Router) bridge(m *bus.Message) (end link, ok bool) {
 	if tool, is := cutTool(m.Topic); is {
 		if c, is := toolCall(m); is {
-			return r.find(func(s capsule.Status) bool { return hasTool(s, tool) }, func(l link) func(context.Context, task) {
+			return r.find(m.Session, func(s capsule.Status) bool { return hasTool(s, tool) }, func(l link) func(context.Context, task) {
 				return func(ctx context.Context, t task) { r.runTool(ctx, l, t, tool, c) }
 			})
 		}
 	}
 	if m.Topic == "cli.v1.command.execute" {
 		if name, is := commandName(m.Payload); is {
-			return r.find(func(s capsule.Status) bool { return hasCommand(s, name) }, func(l link) func(context.Context, task) {
+			return r.find(m.Session, func(s capsule.Status) bool { return hasCommand(s, name) }, func(l link) func(context.Context, task) {
 				return func(ctx context.Context, t task) { r.runCommand(ctx, l, t, name) }
 			})
 		}
@@ -45,10 +45,10 @@ func (r *Router) bridge(m *bus.Message) (end link, ok bool) {
 }
 
 // find makes the link of the first capsule that is meant.
-func (r *Router) find(meant func(capsule.Status) bool, do func(link) func(context.Context, task)) (end link, ok bool) {
+func (r *Router) find(session string, meant func(capsule.Status) bool, do func(link) func(context.Context, task)) (end link, ok bool) {
 	r.config.Capsules.Each(func(s capsule.Status, u capsule.Unit) bool {
 		target, is := u.(Target)
-		if !is || !meant(s) {
+		if !is || !meant(s) || !r.config.Concerns(s, session) {
 			return true
 		}
 		end, ok = link{id: s.Package.Name, source: s.Source, target: target}, true

@@ -19,7 +19,8 @@ type CapsuleInfo struct {
 	Crons        []string  `json:"crons"`
 	Asks         []string  `json:"asks"` // what it may do, one sentence each
 	Granted      time.Time `json:"granted_at,omitzero"`
-	GrantedBy    string    `json:"granted_by,omitempty"` // id of a user
+	GrantedBy    string    `json:"granted_by,omitempty"` // name of a user
+	Workspace    string    `json:"workspace,omitempty"`  // whose it is; empty: nobody's, or not the caller's to know
 }
 
 // InstallCapsule is the 0.2 request of that name; Yes and DryRun are ours.
@@ -39,11 +40,15 @@ type InstallCapsule struct {
 
 // TrustCapsule agrees to a capsule that is there, as it is.
 type TrustCapsule struct {
-	ID     string `json:"id"`
-	Yes    bool   `json:"yes,omitzero"`
-	DryRun bool   `json:"dry_run,omitzero"`
-	If     string `json:"if_source_id,omitempty"`
+	ID      string `json:"id"`
+	Session string `json:"session,omitempty"` // whose workspace brings it
+	Yes     bool   `json:"yes,omitzero"`
+	DryRun  bool   `json:"dry_run,omitzero"`
+	If      string `json:"if_source_id,omitempty"`
 }
+
+// SessionIfAny is the session whose workspace brings the capsule.
+func (t TrustCapsule) SessionIfAny() string { return t.Session }
 
 // Subject is the capsule, for the record.
 func (t TrustCapsule) Subject() string {

@@ -88,7 +88,7 @@ func (a *app) capsuleInfo(c wire.CapsuleInfo) error {
 		what string
 		text []string
 	}{
-		{"about", []string{c.Description}}, {"why", []string{c.Why}}, {"in", []string{c.Dir}}, {"source", []string{c.Source}}, {"granted", []string{granted(c)}},
+		{"about", []string{c.Description}}, {"why", []string{c.Why}}, {"in", []string{c.Dir}}, {"of", []string{c.Workspace}}, {"source", []string{c.Source}}, {"granted", []string{granted(c)}},
 		{"tool", c.Tools}, {"command", c.Commands}, {"hears", c.Interceptors}, {"plan", c.Crons}, {"may", c.Asks},
 	} {
 		for _, text := range row.text {

@@ -47,14 +47,15 @@ func (a *app) capsuleTrustCommand() *cobra.Command {
 	var yes, look bool
 	cmd := &cobra.Command{
 		Use:   "trust ID",
-		Short: "Agree to a capsule that is there and was not installed, or has changed since",
+		Short: "Agree to a capsule of a workspace, or to one that has changed",
 		Long: `Agrees to a capsule as it is now: it is loaded, and may do what it asks for. When a
 file of it changes after that, it is ended and not loaded again until you agree to
-it anew.`,
+it anew. Those that a workspace brings lie in its .astrid/capsules; they serve the
+sessions of that workspace only.`,
 		Args: exactly("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c := consent{verb: "trust", yes: yes, look: look, ask: func(yes, dry bool, only string) (in wire.Installation, err error) {
-				return in, a.admin(cmd.Context(), op.TrustCapsule, wire.TrustCapsule{ID: args[0], Yes: yes, DryRun: dry, If: only}, &in)
+				return in, a.admin(cmd.Context(), op.TrustCapsule, wire.TrustCapsule{ID: args[0], Session: a.session, Yes: yes, DryRun: dry, If: only}, &in)
 			}}
 			return a.consent(cmd.Context(), c)
 		},
