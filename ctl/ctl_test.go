@@ -134,7 +134,7 @@ func TestTheTree(t *testing.T) {
 		"metrics 400", "log 400", "events 400", "call 600", "ask 600", "approvals 700", "approvals/1 600", "allowances 700", "allowances/revoke 600",
 		"capabilities 700", "capabilities/c 400", "capabilities/grant 600", "capabilities/revoke 600", "capabilities/add 600",
 		"identity 700", "identity/root 400", "identity/create 600", "identity/link 600", "identity/unlink 600", "identity/tokens 400", "identity/revoke 600",
-		"audit 700", "audit/log 400", "audit/verify 400", "capsules 700", "capsules/demo 400", "capsules/reload 600", "capsules/install 600", "capsules/remove 600", "capsules/trust 600", "capsules/enable 600", "capsules/disable 600", "capsules/call 600",
+		"audit 700", "audit/log 400", "audit/verify 400", "capsules 700", "capsules/demo 700", "capsules/demo/status 400", "capsules/demo/log 400", "capsules/reload 600", "capsules/install 600", "capsules/remove 600", "capsules/trust 600", "capsules/enable 600", "capsules/disable 600", "capsules/call 600",
 		"bus 700", "bus/status 400", "bus/publish 600"}
 	for _, n := range []string{"x", "y"} {
 		d := "sessions/" + n
@@ -286,14 +286,14 @@ func TestFilesAgreeWithTheTable(t *testing.T) {
 		op.Tokens: "identity/tokens", op.RevokeToken: "identity/revoke", op.Caps: "capabilities", op.GrantCap: "capabilities/grant",
 		op.RevokeCap: "capabilities/revoke", op.AddCap: "capabilities/add", op.Ask: "ask", op.Pending: "approvals", op.Approve: "approvals/1", op.Allowances: "allowances",
 		op.RevokeAllowance: "allowances/revoke", op.AuditRead: "audit/log", op.AuditVerify: "audit/verify", op.BusStatus: "bus/status",
-		op.Publish: "bus/publish", op.Events: "events", op.CapsuleInfos: "capsules", op.ReloadCapsules: "capsules/reload",
+		op.Publish: "bus/publish", op.Events: "events", op.CapsuleInfos: "capsules", op.LogOfCapsule: "capsules/demo/log", op.ReloadCapsules: "capsules/reload",
 		op.InstallCapsule: "capsules/install", op.RemoveCapsule: "capsules/remove", op.TrustCapsule: "capsules/trust", op.EnableCapsule: "capsules/enable",
 		op.DisableCapsule: "capsules/disable", op.CallTool: "capsules/call",
 	}
 	onlyCall := map[string]string{
 		op.Up: "needs a directory of the caller's", op.Down: "ends what a shell may stand in; shutdown is for all",
 		op.Remove: "loses work for good", op.Recover: "is told by status and done by the command",
-		op.ListCapsules: "capsules is the same", op.GetCommands: "is in capsules/ID", op.GetCapsuleMetadata: "is in capsules/ID",
+		op.ListCapsules: "capsules is the same", op.GetCommands: "is in capsules/ID/status", op.GetCapsuleMetadata: "is in capsules/ID/status",
 		op.ApproveCapability: "approvals/ID is the same",
 		op.GetStatus:         "status is the same", op.ShutdownMethod: "shutdown is the same",
 		op.MintToken: "a secret is shown once, to who asked", op.AuditExport: "audit/log shows as much as a file should",

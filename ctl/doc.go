@@ -16,7 +16,7 @@
 //	ctl/capabilities/ID    tokens;  grant: USER RESOURCE PERMISSION…   revoke: ID   add: TOKEN
 //	ctl/identity/NAME      users;   create: NAME   link: PLATFORM ACCOUNT USER [METHOD]   unlink: PLATFORM ACCOUNT
 //	                       tokens: those that users connect with   revoke: ID
-//	ctl/capsules/ID        plugins;  install: PATH   trust, remove, enable, disable: ID   call: TOOL JSON   reload: all
+//	ctl/capsules/ID/{status,log}  plugins;  install: PATH   trust, remove, enable, disable: ID   call: TOOL JSON   reload: all
 //	ctl/audit/log          the last records   ctl/audit/verify   verifies all of it
 //	ctl/bus/status         subscribers and what they lost   ctl/bus/publish   TOPIC JSON
 //	ctl/call               {"method":…,"params":…}: any operation; read back, its reply

@@ -66,7 +66,9 @@ func (t *Tree) capabilities() mem.Folder {
 }
 
 func (t *Tree) capsules() mem.Folder {
-	return listed(t, op.CapsuleInfos, func(c wire.CapsuleInfo) string { return c.ID }, func(c wire.CapsuleInfo) mem.Item { return fixed(c) }, map[string]mem.Item{
+	return listed(t, op.CapsuleInfos, func(c wire.CapsuleInfo) string { return c.ID }, func(c wire.CapsuleInfo) mem.Item {
+		return folder(map[string]mem.Item{"status": fixed(c), "log": t.shows(op.LogOfCapsule, wire.CapsuleLog{ID: c.ID})})
+	}, map[string]mem.Item{
 		"reload": t.lines("", op.ReloadCapsules, func(ctx context.Context, line string) ([]byte, bool, error) {
 			if strings.TrimSpace(line) == "" {
 				return nil, false, nil

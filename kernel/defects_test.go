@@ -208,6 +208,7 @@ func TestD33AStopClosesTheAuditLogAlthoughAnOperationHangs(t *testing.T) {
 	k, err := kernel.New(t.Context(), kernel.Config{Home: h, Exe: exe, Environ: environ(), StopTimeout: 2 * time.Second})
 	must(t, err)
 	c := dial(t, h)
+	must(t, c.Call(t.Context(), op.TrustCapsule, wire.TrustCapsule{ID: "silent", Yes: true}, nil))
 	before := k.Ops.Started()
 	called := make(chan error, 1)
 	go func() { called <- c.Call(context.Background(), op.CallTool, wire.CallTool{Tool: "silent"}, nil) }()

@@ -32,7 +32,7 @@ func params() map[string]string {
 		op.RevokeAllowance: `{"id":"$A"}`, op.Publish: `{"topic":"a.b","session":"one","payload":{}}`,
 		op.KVGet: `{"namespace":"capsule:c","key":"k"}`, op.KVSet: `{"namespace":"capsule:c","key":"k","text":"changed"}`,
 		op.KVDelete: `{"namespace":"capsule:c","key":"k"}`, op.KVKeys: `{"namespace":"capsule:c"}`, op.KVClear: `{"namespace":"capsule:c"}`,
-		op.InstallCapsule: `{"source":"/x","workspace":false}`, op.TrustCapsule: `{"id":"x"}`, op.ApproveCapability: `{"request_id":"$R","signature":""}`,
+		op.InstallCapsule: `{"source":"/x","workspace":false}`, op.TrustCapsule: `{"id":"x"}`, op.LogOfCapsule: `{"id":"x"}`, op.ApproveCapability: `{"request_id":"$R","signature":""}`,
 	}
 }
 

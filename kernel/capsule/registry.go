@@ -217,7 +217,7 @@ func (r *Registry) adopt(f Found, refused error) *entry {
 		}
 	}
 	for _, w := range f.Warnings {
-		r.config.Log.Warn("capsule", "text", w)
+		r.config.Log.Warn("capsule", "capsule", f.Package.Name, "text", w)
 	}
 	return &entry{Status: Status{Found: f, State: Loading, Since: time.Now()}}
 }

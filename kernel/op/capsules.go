@@ -18,6 +18,7 @@ func capsuleEntries(c Capsules, a Approvals) []*Entry {
 		unary(TrustCapsule, CapsuleInstall, audited(), "agree to a capsule as it is, and load it", c.Trust),
 		unary(EnableCapsule, CapsuleReload, audited(), "switch a capsule on", c.Enable),
 		unary(DisableCapsule, CapsuleReload, audited(), "switch a capsule off", c.Disable),
+		stream(LogOfCapsule, KernelLog, plain(), "write what the kernel's log has about a capsule", c.Log),
 		unary(CallTool, ToolCall, audited(), "call a tool of a capsule", c.Call),
 	}
 }

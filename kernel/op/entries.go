@@ -81,6 +81,7 @@ const (
 	EnableCapsule  = "capsule.enable"
 	DisableCapsule = "capsule.disable"
 	TrustCapsule   = "capsule.trust"
+	LogOfCapsule   = "capsule.log"
 	CallTool       = "capsule.call"
 )
 

@@ -102,6 +102,9 @@ type Capsules interface {
 	Enable(ctx context.Context, req wire.ByID) (wire.CapsuleSwitched, error)
 	Disable(ctx context.Context, req wire.ByID) (wire.CapsuleSwitched, error)
 	Call(ctx context.Context, req wire.CallTool) (wire.ToolResult, error)
+	// Log writes what the kernel's log has about a capsule; it flushes like
+	// Bus.Events.
+	Log(ctx context.Context, req wire.CapsuleLog, w io.Writer) error
 }
 
 // State is the state store.

@@ -102,6 +102,7 @@ func (r *Router) runTool(ctx context.Context, l link, t task, tool string, c cal
 	r.track(t.call, cancel)
 	out, err := l.target.Tool(ctx, tool, c.Arguments)
 	if err != nil {
+		r.config.Log.Info("a tool failed", "capsule", l.id, "tool", tool, "err", err)
 		r.settle(t.call, l.source, err.Error(), true)
 		return
 	}

@@ -87,6 +87,13 @@ type Installation struct {
 	Why     string   `json:"why,omitempty"`
 }
 
+// CapsuleLog asks for the lines of the kernel's log about one capsule.
+type CapsuleLog struct {
+	ID     string `json:"id"`
+	Lines  int    `json:"lines,omitzero"`  // default 200, at most 10000
+	Follow bool   `json:"follow,omitzero"` // and those that come
+}
+
 // CallTool calls a tool of a capsule and waits for its result.
 type CallTool struct {
 	Session   string `json:"session,omitempty"`

@@ -318,6 +318,13 @@ func (c Capsules) Trust(_ context.Context, req wire.TrustCapsule) (wire.Installa
 	return wire.Installation{ID: "demo", Version: "1.0.0", Asks: []string{}}, nil
 }
 
+// Log writes one line.
+func (c Capsules) Log(_ context.Context, req wire.CapsuleLog, w io.Writer) error {
+	c.hit("log " + req.ID)
+	_, err := io.WriteString(w, "level=INFO msg=hello capsule="+req.ID+"\n")
+	return err
+}
+
 // Remove removes.
 func (c Capsules) Remove(_ context.Context, req wire.ByID) (wire.CapsuleSwitched, error) {
 	c.hit("remove " + req.ID)

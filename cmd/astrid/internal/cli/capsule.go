@@ -25,7 +25,7 @@ those of Astrid 0.2. Tools work in the view of a session, like any program.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.listCapsules(cmd.Context()) },
 	}
-	cmd.AddCommand(a.capsuleNewCommand(), a.capsuleBuildCommand(), a.capsuleListCommand(), a.capsuleInfoCommand(), a.capsuleInstallCommand(), a.capsuleTrustCommand(), a.capsuleCallCommand(), a.capsuleReloadCommand(),
+	cmd.AddCommand(a.capsuleNewCommand(), a.capsuleBuildCommand(), a.capsuleListCommand(), a.capsuleInfoCommand(), a.capsuleInstallCommand(), a.capsuleTrustCommand(), a.capsuleLogsCommand(), a.capsuleCallCommand(), a.capsuleReloadCommand(),
 		a.capsuleSwitchCommand("enable", op.EnableCapsule, "Switch a capsule on again"),
 		a.capsuleSwitchCommand("disable", op.DisableCapsule, "Switch a capsule off, and keep it installed"),
 		a.capsuleSwitchCommand("remove", op.RemoveCapsule, "End a capsule and take it off the disk; what it has stored stays"))
@@ -144,6 +144,23 @@ func (a *app) capsuleCallCommand() *cobra.Command {
 			return exit(1)
 		},
 	}
+}
+
+func (a *app) capsuleLogsCommand() *cobra.Command {
+	var req wire.CapsuleLog
+	cmd := &cobra.Command{
+		Use: "logs ID", Short: "Print what a capsule wrote, and what the kernel's log has about it", Args: exactly("ID"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := a.wake(cmd.Context()); err != nil {
+				return err
+			}
+			req.ID = args[0]
+			return a.kernel.CallStream(cmd.Context(), op.LogOfCapsule, req, nil, a.Stdout)
+		},
+	}
+	cmd.Flags().IntVar(&req.Lines, "lines", 200, "how many")
+	cmd.Flags().BoolVarP(&req.Follow, "follow", "f", false, "and then each line as it comes")
+	return cmd
 }
 
 func (a *app) capsuleReloadCommand() *cobra.Command {
