@@ -2,13 +2,17 @@ package kernel
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"astrid/kernel/bus"
 	"astrid/kernel/capsule"
+	"astrid/kernel/fault"
 	"astrid/kernel/op"
+	"astrid/kernel/router"
 	"astrid/kernel/wire"
 )
 
@@ -116,6 +120,20 @@ func (p plugged) Call(ctx context.Context, req wire.CallTool) (result wire.ToolR
 	if req.Arguments == nil {
 		req.Arguments = wire.Raw("{}")
 	}
+	if req.Timeout < 0 {
+		return result, fault.New(fault.Usage, "a tool cannot take %v seconds", req.Timeout)
+	}
+	limited, cancel := ctx, func() {}
+	limit := router.LongestCall
+	if most := limit.Seconds(); req.Timeout > 0 && req.Timeout < most {
+		limit = time.Duration(req.Timeout * float64(time.Second))
+		limited, cancel = context.WithTimeout(ctx, limit)
+	}
+	defer cancel()
 	about := bus.Message{Source: p.k.source, Session: req.Session, Principal: op.CallerOf(ctx).User}
-	return p.k.Router.Call(ctx, about, req.Tool, req.Arguments)
+	result, err = p.k.Router.Call(limited, about, req.Tool, req.Arguments)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = fault.New(fault.Unavailable, "the tool %.64q has not answered within %v and was told to end: what it had done by then is done", req.Tool, limit)
+	}
+	return result, err
 }

@@ -116,7 +116,7 @@ func (p plugged) adopt(ctx context.Context, req wire.TrustCapsule, c consent) (w
 func (c consent) ask(ctx context.Context, in capsule.Installation) error {
 	*c.done = wire.Installation{
 		ID: string(in.New.Package.Name), Version: in.New.Package.Version, Source: in.New.Source,
-		Change: string(in.Change), Asks: in.Asks, Drops: in.Drops,
+		Change: string(in.Change), Asks: in.Asks, Drops: in.Drops, Notes: in.New.Warnings,
 	}
 	if in.Old != nil { // what is there already
 		c.done.Old = in.Old.Package.Version

@@ -61,7 +61,10 @@
 //
 // # Locks
 //
-// missed.mu is taken inside a transaction of the state store, and is a leaf.
-// Kernel.mu is a leaf, and so is servers.mu, which is taken with capsule.Registry's
-// lock held.
+//	Kernel.installing   one installation, removal or reload
+//	Kernel.naming       one server that names its tools
+//	  capsule.Registry  its own
+//	    servers.mu      a leaf
+//	Kernel.mu           a leaf
+//	missed.mu           a leaf, taken inside a transaction of the state store
 package kernel

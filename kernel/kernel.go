@@ -68,6 +68,7 @@ type Kernel struct {
 	loaded   chan struct{} // that capsules were loaded, for who watches their files; capacity 1
 
 	installing sync.Mutex // one installation or removal at a time
+	naming     sync.Mutex // one server of a capsule names its tools at a time
 
 	listener *net.UnixListener
 	quiet    context.CancelFunc // ends what works in the background

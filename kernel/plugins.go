@@ -103,7 +103,7 @@ func (k *Kernel) session(name string) (s wire.Session, err error) {
 	case len(up) == 0:
 		return s, fault.New(fault.NotRunning, "no session is up, and a file function needs a workspace")
 	}
-	return s, fault.New(fault.Usage, "several sessions are up, and the call is about none of them")
+	return s, fault.New(fault.Usage, "several sessions are up, and the call is about none of them: say --session NAME")
 }
 
 // ready are the capsules that run.

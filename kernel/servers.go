@@ -206,9 +206,15 @@ func (s *servers) open(ctx context.Context) {
 	}
 }
 
-// ask replaces the tools of one server by those that it has now.
+// ask replaces the tools of one server by those that it has now, but for those
+// that are served by others.
 func (s *servers) ask(ctx context.Context, server *mcp.Server) {
 	list, err := server.Tools(ctx, "")
+	s.k.naming.Lock() // so that of two servers that begin at once one is first
+	defer s.k.naming.Unlock()
+	if err == nil {
+		list = s.unclaimed(list, server)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
@@ -220,6 +226,39 @@ func (s *servers) ask(ctx context.Context, server *mcp.Server) {
 	for _, t := range list {
 		s.tools = append(s.tools, served{capsule.Tool{Name: t.Name, Description: t.Description, InputSchema: t.InputSchema}, server})
 	}
+}
+
+// unclaimed leaves out the tools that another capsule serves, the manifest of this
+// one declares, or another of its servers has.
+//
+// Preconditions: Kernel.naming is held, and s.mu is not.
+func (s *servers) unclaimed(list []mcp.Tool, server *mcp.Server) []mcp.Tool {
+	taken := map[string]capsule.ID{}
+	for _, other := range s.k.Capsules.List() {
+		if other.Package.Name == s.found.Package.Name || other.State == capsule.Untrusted {
+			continue
+		}
+		for _, t := range other.Tools {
+			taken[t.Name] = other.Package.Name
+		}
+	}
+	for _, t := range s.found.Tools {
+		taken[t.Name] = s.found.Package.Name
+	}
+	s.mu.Lock()
+	for _, t := range s.tools {
+		if t.by != server {
+			taken[t.Name] = s.found.Package.Name
+		}
+	}
+	s.mu.Unlock()
+	return slices.DeleteFunc(list, func(t mcp.Tool) bool {
+		by, is := taken[t.Name]
+		if is = is && t.Name != hookTool; is {
+			s.k.config.Log.Warn("a tool is left out: it is served already", "capsule", s.found.Package.Name, "tool", t.Name, "by", by)
+		}
+		return is
+	})
 }
 
 // find returns who serves a tool, or nil.

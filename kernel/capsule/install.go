@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -75,19 +76,32 @@ func (i Installer) Install(ctx context.Context, source string) (Found, error) {
 	}
 	defer os.RemoveAll(staged)
 	if err := fetch(ctx, source, staged); err != nil {
-		return Found{}, err
+		return Found{}, renamed(err, staged, source)
 	}
 	in, err := i.Compare(staged)
 	if err != nil {
-		return Found{}, err
+		return Found{}, renamed(err, staged, source)
+	}
+	for n, text := range in.New.Warnings {
+		in.New.Warnings[n] = strings.ReplaceAll(text, staged, source)
 	}
 	if err := i.Agree(ctx, in); err != nil {
 		return Found{}, err
 	}
-	if err := i.complete(in, source); err != nil {
-		return Found{}, err
+	err = i.complete(in, source)
+	f := Found{}
+	if err == nil {
+		f, err = i.swap(in)
 	}
-	return i.swap(in)
+	return f, renamed(err, staged, source)
+}
+
+// renamed is an error that names what people know instead of a place that is ours.
+func renamed(err error, from, to string) error {
+	if err == nil || !strings.Contains(err.Error(), from) {
+		return err
+	}
+	return fault.New(fault.KindOf(err), "%s", strings.ReplaceAll(err.Error(), from, to))
 }
 
 // Compare reads the capsule in a directory, as it would be installed, and what is
@@ -190,7 +204,7 @@ func (i Installer) Remove(id ID) error {
 		err = errors.Join(home.SyncDir(i.Root), os.RemoveAll(away))
 	}
 	if err != nil {
-		return fault.Wrap(fault.KindOf(err), err, "remove the capsule %s", id)
+		return renamed(fault.Wrap(fault.KindOf(err), err, "remove the capsule %s", id), away, i.dir(id))
 	}
 	return nil
 }

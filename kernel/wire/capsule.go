@@ -83,6 +83,7 @@ type Installation struct {
 	Change  string   `json:"change,omitempty"`      // upgrade, downgrade, same; empty: there was none
 	Asks    []string `json:"asks"`                  // what it asks for and was not granted before
 	Drops   []string `json:"drops,omitempty"`       // what was granted and it does not ask for any more
+	Notes   []string `json:"notes,omitempty"`       // what of its manifest is ignored
 	State   string   `json:"state,omitempty"`       // after it was loaded
 	Why     string   `json:"why,omitempty"`
 }
@@ -99,6 +100,8 @@ type CallTool struct {
 	Session   string `json:"session,omitempty"`
 	Tool      string `json:"tool"`
 	Arguments Raw    `json:"arguments"`
+	// Timeout is how many seconds it may take; 0: an hour, which is the most.
+	Timeout float64 `json:"timeout_secs,omitzero"`
 }
 
 // SessionIfAny is the session that the tool works in.

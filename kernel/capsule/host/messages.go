@@ -51,7 +51,7 @@ func (h *Host) ipcPublish(ctx context.Context, _ Clock, args [][]byte) ([]byte, 
 	case len(body) > maxMessage:
 		return nil, fault.New(fault.Limit, "Payload too large: %d bytes, and %d are allowed", len(body), maxMessage)
 	case !h.published.admit(h.Now(), len(body)):
-		return nil, fault.New(fault.Limit, "Rate limit exceeded: %d bytes a second", maxPerSecond)
+		return nil, fault.New(fault.Limit, "Rate limit exceeded: %d bytes a second: try again in a second", maxPerSecond)
 	case !utf8.ValidString(topic):
 		return nil, fault.New(fault.Usage, "Topic is not valid UTF-8")
 	}

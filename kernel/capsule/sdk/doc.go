@@ -19,7 +19,9 @@
 //	func main() {}
 //
 // and a manifest that declares the tool. What a capsule may do is what its
-// manifest asks for; a function that it may not use ends the call.
+// manifest asks for; a function that it may not use ends the call. So does all
+// else that goes wrong in a function that returns no error: the caller is told
+// why, and the capsule's memory is lost. What must not be lost belongs into Set.
 //
 // The functions of the host are those of Astrid 0.2, so that a capsule made with
 // this package runs there too.

@@ -4,6 +4,7 @@ package sdk
 
 import (
 	"encoding/json"
+	"io/fs"
 	"strconv"
 	"time"
 )
@@ -77,10 +78,22 @@ func Exists(path string) bool { return string(take(fsExists(text(path)))) == "tr
 // Mkdir makes a directory and those above it.
 func Mkdir(path string) { fsMkdir(text(path)) }
 
-// Readdir lists the names in a directory, in no order.
-func Readdir(path string) (names []string) {
+// missing is the error of what is not there: fs.ErrNotExist.
+func missing(op, path string) error {
+	if Exists(path) {
+		return nil
+	}
+	return &fs.PathError{Op: op, Path: path, Err: fs.ErrNotExist}
+}
+
+// Readdir lists the names in a directory, in no order. What is not there is an
+// error; what is no directory ends the call.
+func Readdir(path string) (names []string, err error) {
+	if err := missing("readdir", path); err != nil {
+		return nil, err
+	}
 	decode(take(fsReaddir(text(path))), &names)
-	return names
+	return names, nil
 }
 
 // FileInfo is what Stat tells.
@@ -90,19 +103,31 @@ type FileInfo struct {
 	MTime int64 `json:"mtime"` // in seconds since 1970
 }
 
-// Stat describes a file, directory or link.
-func Stat(path string) (info FileInfo) {
+// Stat describes a file, directory or link. What is not there is an error.
+func Stat(path string) (info FileInfo, err error) {
+	if err := missing("stat", path); err != nil {
+		return info, err
+	}
 	decode(take(fsStat(text(path))), &info)
-	return info
+	return info, nil
 }
 
-// Remove removes a file or an empty directory.
+// Remove removes a file or an empty directory; when there is none, or it is not
+// empty, that ends the call.
 func Remove(path string) { fsUnlink(text(path)) }
 
-// ReadFile reads a file of at most 10 MiB.
-func ReadFile(path string) []byte { return take(readFile(text(path))) }
+// ReadFile reads a file of at most 10 MiB. What is not there is an error; what is
+// larger, or a directory, ends the call.
+func ReadFile(path string) ([]byte, error) {
+	if err := missing("read", path); err != nil {
+		return nil, err
+	}
+	return take(readFile(text(path))), nil
+}
 
-// WriteFile makes a file of these bytes, or replaces its content.
+// WriteFile makes a file of these bytes, or replaces its content. It makes no
+// directory: without the one that the file is to be in the call ends, and Mkdir
+// makes it.
 func WriteFile(path string, data []byte) { writeFile(text(path), block(data)) }
 
 // Publish puts a message on a topic; payload is encoded as JSON.

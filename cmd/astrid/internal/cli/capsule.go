@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -101,10 +102,14 @@ func (a *app) capsuleInfo(c wire.CapsuleInfo) error {
 }
 
 func (a *app) capsuleCallCommand() *cobra.Command {
-	return &cobra.Command{
+	var timeout time.Duration
+	cmd := &cobra.Command{
 		Use:   "call TOOL [JSON]",
 		Short: "Call a tool and print what it returns",
-		Long:  "Calls a tool of a capsule, as an agent would: interceptors have their say, and what needs approval waits for it. It works in the session of --session, else in the one you stand in, else in the only one. Exit code 1 when the tool fails.",
+		Long: `Calls a tool of a capsule, as an agent would: interceptors have their say, and what
+needs approval waits for it. It works in the session of --session, else in the one
+you stand in, else in the only one. Ctrl-C and --timeout tell the tool to end; what it
+had written by then stays in the view. Exit code 1 when the tool fails.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
 				return fault.New(fault.Usage, "say the tool, and its arguments as JSON (see %s --help)", cmd.CommandPath())
@@ -116,34 +121,44 @@ func (a *app) capsuleCallCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if _, err := a.wake(cmd.Context()); err != nil {
-				return err
+			if timeout < 0 {
+				return fault.New(fault.Usage, "the timeout %v is less than nothing", timeout)
 			}
-			req := wire.CallTool{Tool: args[0], Arguments: arguments, Session: a.session}
-			if s, err := a.pick(cmd.Context()); err == nil {
-				req.Session = s.Name
-			} else if a.session != "" {
-				return err
-			}
-			var r wire.ToolResult
-			a.acting = true // the tool may have written before an interrupt
-			if err := a.kernel.Call(cmd.Context(), op.CallTool, req, &r); err != nil {
-				return err
-			}
-			if a.json {
-				err = a.print(r)
-			} else if !r.IsError {
-				err = a.say("%s\n", strings.TrimSuffix(r.Content, "\n"))
-			}
-			if err != nil || !r.IsError {
-				return err
-			}
-			if !a.json {
-				fmt.Fprintf(a.Stderr, "astrid: %s: %s\n", args[0], oneLine(r.Content))
-			}
-			return exit(1)
+			return a.callTool(cmd.Context(), wire.CallTool{Tool: args[0], Arguments: arguments, Session: a.session, Timeout: timeout.Seconds()})
 		},
 	}
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long the tool may take, such as 30s (default an hour)")
+	return cmd
+}
+
+func (a *app) callTool(ctx context.Context, req wire.CallTool) error {
+	if _, err := a.wake(ctx); err != nil {
+		return err
+	}
+	if s, err := a.pick(ctx); err == nil {
+		req.Session = s.Name
+	} else if a.session != "" {
+		return err
+	}
+	var r wire.ToolResult
+	a.calling = true
+	err := a.kernel.Call(ctx, op.CallTool, req, &r)
+	if err != nil {
+		return err
+	}
+	a.calling = false
+	if a.json {
+		err = a.print(r)
+	} else if !r.IsError {
+		err = a.say("%s\n", strings.TrimSuffix(r.Content, "\n"))
+	}
+	if err != nil || !r.IsError {
+		return err
+	}
+	if !a.json {
+		fmt.Fprintf(a.Stderr, "astrid: %s: %s\n", req.Tool, oneLine(r.Content))
+	}
+	return exit(1)
 }
 
 func (a *app) capsuleLogsCommand() *cobra.Command {

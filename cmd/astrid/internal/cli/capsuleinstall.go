@@ -116,6 +116,9 @@ func (a *app) agreed(c consent, only string, say func(wire.Installation)) error 
 
 // sayAsks shows what a capsule is and asks for.
 func (a *app) sayAsks(in wire.Installation) {
+	for _, note := range in.Notes {
+		fmt.Fprintln(a.Stderr, oneLine(note))
+	}
 	fmt.Fprintf(a.Stderr, "%s %s%s", in.ID, in.Version, change(in))
 	if len(in.Asks) == 0 {
 		fmt.Fprintln(a.Stderr, " asks to be allowed nothing that it is not already")

@@ -20,6 +20,7 @@ type app struct {
 	session string
 	json    bool
 	kernel  *client.Client // nil until dial
+	calling bool           // a tool was called, and its end is not known
 	acting  bool           // a change was asked for, and its end is not known
 }
 
@@ -71,6 +72,9 @@ func (a *app) complain(ctx context.Context, err error) {
 
 // interrupted says what may be said of what was under way.
 func (a *app) interrupted() string {
+	if a.calling {
+		return "interrupted; the tool was told to end, and it is not all or nothing: what it had written by then is in the view (astrid changes), and what it did elsewhere is done"
+	}
 	if a.acting {
 		return "interrupted; what was asked for may have been done or not, as a whole: look at astrid status"
 	}
