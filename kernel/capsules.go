@@ -25,6 +25,9 @@ var _ op.Capsules = plugged{}
 func (p plugged) IDs(context.Context, wire.None) ([]string, error) {
 	ids := []string{}
 	for _, s := range p.k.Capsules.List() {
+		if s.State == capsule.Untrusted {
+			continue
+		}
 		ids = append(ids, string(s.Package.Name))
 	}
 	return ids, nil

@@ -42,9 +42,12 @@
 //     and no request for approval, and what is lost is counted and told.
 //  15. What is allowed for a session ends with it, or a minute after the last
 //     frontend has gone.
-//  16. A capsule may do what its manifest asks for and was granted to it. What it
-//     changes lies in the view of the session that called it; a call ends at its
-//     limits, and a capsule that fails does so alone.
+//  16. A capsule is loaded with the bytes that somebody agreed to, and may do what
+//     its manifest asks for and was granted to it then. What it changes lies in the
+//     view of the session that called it; a call ends at its limits, and a capsule
+//     that fails does so alone. A capsule of a workspace serves its sessions only.
+//  17. The result of a tool comes from the capsule that serves it, and from nobody
+//     else; who may refuse it has seen it before anybody gets it.
 //
 // # Boot and stop
 //

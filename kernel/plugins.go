@@ -44,6 +44,9 @@ func (p plugins) Start(ctx context.Context, f capsule.Found) (capsule.Unit, erro
 		u.host.Close()
 		return nil, err
 	}
+	if err := unchanged(f); err != nil { // since it was judged
+		return nil, errors.Join(err, u.Close(ctx))
+	}
 	for _, c := range f.Crons {
 		if err := p.k.crons.schedule(f.Package.Name, c.Name, c.Schedule, c.Action); err != nil {
 			return nil, errors.Join(err, u.Close(ctx))
@@ -51,6 +54,15 @@ func (p plugins) Start(ctx context.Context, f capsule.Found) (capsule.Unit, erro
 	}
 	p.k.lifecycle("capsule_loaded", bus.Message{}, map[string]any{"capsule_id": f.Package.Name, "capsule_name": f.Package.Name})
 	return u, nil
+}
+
+// unchanged says whether the files of a capsule are those that were judged.
+func unchanged(f capsule.Found) error {
+	now, err := capsule.SourceOf(f.Dir, f.Package.Name)
+	if err != nil || now == f.Source {
+		return err
+	}
+	return fault.New(fault.Denied, "the files of the capsule %s have changed since it was loaded", f.Package.Name)
 }
 
 // host makes what a capsule can ask of Astrid.

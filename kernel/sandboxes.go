@@ -24,7 +24,8 @@ var _ host.Runner = sandboxes{}
 
 // Run implements host.Runner, and records what was run.
 func (s sandboxes) Run(ctx context.Context, session string, argv []string, stdout, stderr io.Writer) (code int, err error) {
-	defer func() { s.k.witness.program(ctx, s.id, session, argv, code, err) }()
+	ended := s.k.witness.program(ctx, s.id, session, argv)
+	defer func() { ended(code, err) }()
 	return s.run(ctx, session, argv, stdout, stderr)
 }
 

@@ -139,6 +139,9 @@ func (s *servers) root(session string) (string, error) {
 
 // launch runs a server in a sandbox around the view of a session.
 func (s *servers) launch(ctx context.Context, session string, argv []string, stdin, stdout, stderr *os.File) error {
+	if err := unchanged(s.found); err != nil {
+		return err
+	}
 	box, tidy, err := s.sandbox(session)
 	if err != nil {
 		return err

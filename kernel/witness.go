@@ -27,8 +27,8 @@ type witness struct {
 	refused, called, ran *tally
 }
 
-// underWay is where the tool calls stand that have no result yet. It is not
-// synced for each: it outlives the kernel, not the machine.
+// underWay is where the tool calls and programs stand that have not ended. It is
+// not synced for each: it outlives the kernel, not the machine.
 const underWay store.Namespace = "system:calls"
 
 // Of what a capsule is refused, calls and starts, so many a minute are records.
@@ -72,45 +72,72 @@ func (w *witness) refusal(ctx context.Context, id capsule.ID, function string, e
 
 // denial records that a capsule has denied a message.
 func (w *witness) denial(by capsule.ID, c host.Caller, reason string) {
-	w.note(w.called, "denied by "+string(by)+" "+c.Source, audit.Record{
+	w.note(w.called, "denied by "+string(by)+" "+c.Source+" "+c.Principal, audit.Record{
 		Session: c.Session, Principal: c.Principal, Outcome: audit.Outcome{Kind: fault.Denied.Code(), Text: reason},
 		Action:        audit.Action{Type: audit.Denial, Fields: audit.Fields{"what": c.Topic, "resource": "capsule " + string(by), "reason": reason}},
 		Authorization: audit.Authorization{Type: audit.Denied, Fields: audit.Fields{"reason": "interceptor"}},
 	})
 }
 
-// program records a program that a capsule has run: its name, and not its
-// arguments, which may be secrets.
-func (w *witness) program(ctx context.Context, id capsule.ID, session string, argv []string, code int, err error) {
-	fields := audit.Fields{"capsule_id": string(id), "program": argv[0], "args": strconv.Itoa(len(argv) - 1)}
-	if err == nil {
-		fields["exit_code"] = strconv.Itoa(code)
+// program records a program that a capsule runs, when it has ended: its name, and
+// not its arguments, which may be secrets.
+func (w *witness) program(ctx context.Context, id capsule.ID, session string, argv []string) (ended func(code int, err error)) {
+	u := unfinished{
+		Program: argv[0], Args: len(argv) - 1, Session: session, Principal: host.CallerOf(ctx).Principal, By: string(id), Began: time.Now().UTC(),
 	}
-	w.note(w.ran, string(id), audit.Record{
-		Session: session, Principal: host.CallerOf(ctx).Principal, Outcome: audit.Of(err), Action: audit.Action{Type: audit.CapsuleProgram, Fields: fields},
-		Authorization: audit.Authorization{Type: audit.System, Fields: audit.Fields{"reason": "host_process of the manifest"}},
-	})
+	done := w.begin(u)
+	return func(code int, err error) {
+		done()
+		r := u.record()
+		if r.Outcome = audit.Of(err); err == nil {
+			r.Action.Fields["exit_code"] = strconv.Itoa(code)
+		}
+		w.note(w.ran, u.By, r)
+	}
 }
 
-// unfinished is a call as it stands in the store while it is under way.
+// unfinished is a call or a program as it stands in the store while it is under
+// way.
 type unfinished struct {
-	Tool      string    `json:"tool"`
-	Hash      string    `json:"args_hash"`
+	Tool      string    `json:"tool,omitzero"`
+	Hash      string    `json:"args_hash,omitzero"`
+	Program   string    `json:"program,omitzero"`
+	Args      int       `json:"args,omitzero"`
 	Session   string    `json:"session"`
 	Principal string    `json:"principal"`
-	By        string    `json:"by"` // the capsule that called; empty: a frontend
+	By        string    `json:"by"` // the capsule that called or runs it; empty: a frontend
 	Began     time.Time `json:"began"`
+}
+
+// begin keeps u until done is called.
+func (w *witness) begin(u unfinished) (done func()) {
+	key := wire.NewUUID()
+	data, err := wire.Encode(u)
+	if err == nil {
+		err = w.calls.Set(key, data)
+	}
+	if err != nil {
+		w.k.config.Log.Warn("what a kill cuts short would not be recorded", "tool", u.Tool, "program", u.Program, "err", err)
+	}
+	return func() {
+		if _, err := w.calls.Delete(key); err != nil && !fault.Is(err, fault.NotRunning) {
+			w.k.config.Log.Warn("what has ended may be recorded as cut short", "tool", u.Tool, "program", u.Program, "err", err)
+		}
+	}
 }
 
 func (u unfinished) record() audit.Record {
 	r := audit.Record{
 		Session: u.Session, Principal: u.Principal, Time: u.Began,
-		Action:        audit.Action{Type: audit.CapsuleToolCall, Fields: audit.Fields{"tool": u.Tool, "args_hash": u.Hash}},
+		Action:        audit.Action{Type: audit.CapsuleToolCall, Fields: audit.Fields{"tool": u.Tool, "args_hash": u.Hash, "capsule_id": u.By}},
 		Authorization: audit.Authorization{Type: audit.User, Fields: audit.Fields{"user_id": u.Principal}},
 	}
 	if u.By != "" {
-		r.Action.Fields["capsule_id"] = u.By
 		r.Authorization = audit.Authorization{Type: audit.System, Fields: audit.Fields{"reason": "called by a capsule"}}
+	}
+	if u.Program != "" {
+		r.Action = audit.Action{Type: audit.CapsuleProgram, Fields: audit.Fields{"capsule_id": u.By, "program": u.Program, "args": strconv.Itoa(u.Args)}}
+		r.Authorization.Fields["reason"] = "host_process of the manifest"
 	}
 	return r
 }
@@ -122,24 +149,15 @@ func (w *witness) call(c router.Called) (ended func(wire.ToolResult)) {
 	u := unfinished{
 		Tool: c.Tool, Hash: hex.EncodeToString(hash[:]), Session: c.Message.Session, Principal: c.Message.Principal, By: w.capsule(c.Message), Began: time.Now().UTC(),
 	}
-	key := wire.NewUUID()
-	data, err := wire.Encode(u)
-	if err == nil {
-		err = w.calls.Set(key, data)
-	}
-	if err != nil {
-		w.k.config.Log.Warn("a tool call that is cut short would not be recorded", "tool", c.Tool, "err", err)
-	}
+	done := w.begin(u)
 	return func(result wire.ToolResult) {
-		if _, err := w.calls.Delete(key); err != nil && !fault.Is(err, fault.NotRunning) {
-			w.k.config.Log.Warn("a tool call that ended may be recorded as cut short", "tool", c.Tool, "err", err)
-		}
+		done()
 		if c.Direct {
 			return
 		}
 		r := u.record()
 		r.Outcome = resultOutcome(result)
-		w.note(w.called, "call by "+c.Message.Source, r)
+		w.note(w.called, "call by "+c.Message.Source+" "+c.Message.Principal, r)
 	}
 }
 
@@ -153,18 +171,18 @@ func (w *witness) capsule(m *bus.Message) string {
 	return ""
 }
 
-// cutShort records the calls that were under way when the kernel before this one
+// cutShort records the calls and programs that were under way when the kernel before this one
 // was killed.
 func (w *witness) cutShort(ctx context.Context) error {
 	done := []string{}
 	err := w.calls.Each("", func(key string, data []byte) error {
 		var u unfinished
 		if err := wire.Decode(data, &u); err != nil {
-			w.k.config.Log.Warn("a tool call that was cut short cannot be read", "err", err)
+			w.k.config.Log.Warn("what was cut short cannot be read", "err", err)
 		} else {
 			r := u.record()
 			r.Outcome = audit.Outcome{
-				Kind: fault.Unavailable.Code(), Text: "the kernel ended while the tool worked: what it had done by then is done",
+				Kind: fault.Unavailable.Code(), Text: "the kernel ended while it worked: what it had done by then is done",
 			}
 			if err := w.k.Audit.Append(ctx, r); err != nil {
 				return err

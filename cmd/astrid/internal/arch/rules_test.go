@@ -103,6 +103,7 @@ func libraryRules() []rule {
 			from("github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term")),
 		only("systemd", "a package below cmd reads no environment and knows no service manager", []string{"cmd"}, from("github.com/coreos/go-systemd")),
 		only("an HTTP client", "what leaves the machine goes through the gate of a capsule", []string{"kernel/capsule", "scripts/examples"}, from("net/http")),
+		only("fsnotify", "what is watched is watched by the kernel, which may look", []string{"kernel"}, from("github.com/fsnotify/fsnotify")),
 		only("Badger", "the store is one package, so that another can take its place", []string{"kernel/store"}, from("github.com/dgraph-io/badger")),
 		only("wazero", "guests run in one package that bounds them", []string{"kernel/capsule/wasm"}, from("github.com/tetratelabs/wazero")),
 		only("the MCP library", "foreign tools are reached through one package that bounds them", []string{"kernel/capsule/mcp"}, from("github.com/modelcontextprotocol")),

@@ -90,6 +90,8 @@ func (a *app) consent(ctx context.Context, c consent) error {
 	case c.look:
 		return nil
 	case len(in.Asks) == 0 && c.verb == "install":
+	case !a.asks() && len(in.Asks) == 0:
+		return fault.New(fault.Usage, "somebody must agree to the capsule %s, and there is nobody to ask; say --yes to load it", in.ID)
 	case !a.asks():
 		return fault.New(fault.Usage, "the capsule %s asks to be allowed something and there is nobody to ask; say --yes to grant it", in.ID)
 	case !a.confirm(ctx, "Load it and grant that?"):
