@@ -3,8 +3,10 @@ package capsule
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,10 +28,12 @@ const (
 //
 //	"astrid capsule source 1\0" LP(id) content[32]
 //
-// where content is the hash of all regular files below the directory but
-// .env.json and meta.json, which people and installers write: for each, in the
-// order of their paths, u64 LE length of the path, the path, u64 LE length, and
-// the bytes. LP is a little-endian u32 length and the bytes. It is no UUID of
+// where content is the hash of all that lies below the directory but .env.json
+// and meta.json in it, which people and installers write: for each regular file, in
+// the order of their paths, u64 LE length of the path, the path, u64 LE length, and
+// the bytes. What is neither a file nor a directory, which no installed capsule has,
+// counts with the length 2^64-1 and where it links to. LP is a little-endian u32
+// length and the bytes. It is no UUID of
 // version 5, since that is of SHA-1, for which two contents can be made that
 // agree, and permissions will be pinned to it.
 func SourceOf(dir string, id ID) (string, error) {
@@ -51,15 +55,18 @@ func contentHash(dir string) (sum [32]byte, err error) {
 	hash := blake3.New(32, nil)
 	files, left := 0, int64(MaxBytes)
 	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() || e.Name() == ".env.json" || e.Name() == "meta.json" {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil || name == envName || name == metaName {
 			return err
 		}
 		if files++; files > MaxFiles {
 			return fault.New(fault.Limit, "it has more than %d files", MaxFiles)
 		}
-		name, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
+		if !e.Type().IsRegular() {
+			return hashOther(hash, name, path)
 		}
 		n, err := hashFile(hash, name, path, left)
 		left -= n
@@ -67,6 +74,20 @@ func contentHash(dir string) (sum [32]byte, err error) {
 	})
 	copy(sum[:], hash.Sum(nil))
 	return sum, err
+}
+
+// hashOther adds what is no file.
+func hashOther(hash io.Writer, name, path string) error {
+	to, err := os.Readlink(path)
+	if err != nil && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	text := binary.LittleEndian.AppendUint64(nil, uint64(len(name)))
+	text = append(text, name...)
+	text = binary.LittleEndian.AppendUint64(text, math.MaxUint64)
+	text = binary.LittleEndian.AppendUint64(text, uint64(len(to)))
+	_, err = hash.Write(append(text, to...))
+	return err
 }
 
 // hashFile adds one file; n is its length.
