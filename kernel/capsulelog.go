@@ -38,7 +38,7 @@ func (p plugged) Log(ctx context.Context, req wire.CapsuleLog, w io.Writer) erro
 	if err != nil {
 		return fault.Wrap(fault.KindOf(err), err, "read the kernel's log")
 	}
-	if _, err := p.known(req.ID); err != nil && len(last) == 0 {
+	if _, err := p.known(ctx, req.ID); err != nil && len(last) == 0 {
 		return err
 	}
 	if _, err := io.WriteString(w, strings.Join(last, "")); err != nil || !req.Follow {

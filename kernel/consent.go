@@ -66,7 +66,7 @@ func (p plugged) installer(agree func(context.Context, capsule.Installation) err
 func (p plugged) Trust(ctx context.Context, req wire.TrustCapsule) (done wire.Installation, err error) {
 	p.k.installing.Lock()
 	defer p.k.installing.Unlock()
-	there, err := p.known(req.ID)
+	there, err := p.known(ctx, req.ID)
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return done, err
 	}

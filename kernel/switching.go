@@ -55,7 +55,9 @@ func (p plugged) Remove(ctx context.Context, req wire.ByID) (done wire.CapsuleSw
 	p.k.installing.Lock()
 	defer p.k.installing.Unlock()
 	i := capsule.Installer{Root: p.k.Home.Capsules()}
-	if err := i.Remove(capsule.ID(req.ID)); err != nil {
+	if err := i.Remove(capsule.ID(req.ID)); fault.Is(err, fault.NotFound) {
+		return done, p.absent(ctx, req.ID)
+	} else if err != nil {
 		return done, err
 	}
 	if err := p.k.grants.take(capsule.ID(req.ID)); err != nil {
@@ -79,7 +81,7 @@ func (p plugged) Disable(ctx context.Context, req wire.ByID) (wire.CapsuleSwitch
 
 // turn switches a capsule and says what became of it.
 func (p plugged) turn(ctx context.Context, id string, flip func() error) (done wire.CapsuleSwitched, err error) {
-	if _, err := p.known(id); err != nil {
+	if _, err := p.known(ctx, id); err != nil {
 		return done, err
 	}
 	if err := flip(); err != nil {
@@ -92,11 +94,21 @@ func (p plugged) turn(ctx context.Context, id string, flip func() error) (done w
 	return wire.CapsuleSwitched{ID: id, State: state, Why: why}, nil
 }
 
-func (p plugged) known(id string) (capsule.Status, error) {
+func (p plugged) known(ctx context.Context, id string) (capsule.Status, error) {
 	for _, s := range p.k.Capsules.List() {
 		if string(s.Package.Name) == id {
 			return s, nil
 		}
 	}
-	return capsule.Status{}, fault.New(fault.NotFound, "there is no capsule %.64q; astrid capsule list lists those there are", id)
+	return capsule.Status{}, p.absent(ctx, id)
+}
+
+// absent says that a capsule is not there, or not yet.
+func (p plugged) absent(ctx context.Context, id string) error {
+	for _, i := range p.waiting(ctx, nil) {
+		if i.ID == id {
+			return fault.New(fault.NotFound, "the capsule %s lies in a workspace, and nobody has agreed to it: astrid capsule trust %s", id, id)
+		}
+	}
+	return fault.New(fault.NotFound, "there is no capsule %.64q; astrid capsule list lists those there are", id)
 }
