@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -130,7 +131,28 @@ func (a *app) up(ctx context.Context, req wire.Up) error {
 		}
 		return err
 	}
-	return a.announce(s)
+	if err := a.announce(s); err != nil || a.json {
+		return err
+	}
+	a.sayBrought(ctx, s)
+	return nil
+}
+
+// sayBrought names the capsules that a workspace brings and nobody has agreed to.
+func (a *app) sayBrought(ctx context.Context, s wire.Session) {
+	var list []wire.CapsuleInfo
+	if a.kernel.Call(ctx, op.CapsuleInfos, nil, &list) != nil {
+		return // it is only advice
+	}
+	var ids []string
+	for _, c := range list {
+		if c.State == "untrusted" && c.Workspace == s.Base {
+			ids = append(ids, c.ID)
+		}
+	}
+	if len(ids) > 0 {
+		fmt.Fprintf(a.Stderr, "the workspace brings capsules that are not loaded: %s; astrid capsule trust ID shows what one asks for\n", strings.Join(ids, ", "))
+	}
 }
 
 // wake connects to the kernel and starts it when there is none.
