@@ -55,9 +55,11 @@ func (p plugged) Remove(ctx context.Context, req wire.ByID) (done wire.CapsuleSw
 	p.k.installing.Lock()
 	defer p.k.installing.Unlock()
 	i := capsule.Installer{Root: p.k.Home.Capsules()}
-	if err := i.Remove(capsule.ID(req.ID)); fault.Is(err, fault.NotFound) {
+	err = i.Remove(capsule.ID(req.ID))
+	switch {
+	case fault.Is(err, fault.NotFound):
 		return done, p.absent(ctx, req.ID)
-	} else if err != nil {
+	case err != nil:
 		return done, err
 	}
 	if err := p.k.grants.take(capsule.ID(req.ID)); err != nil {

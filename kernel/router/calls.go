@@ -50,6 +50,9 @@ func (r *Router) Call(ctx context.Context, about bus.Message, tool string, argum
 	defer cancel()
 	id := wire.NewUUID()
 	about.Topic = bus.Topic("tool.v1.execute." + tool)
+	if _, ok := cutTool(about.Topic); !ok {
+		return result, fault.New(fault.Usage, "%.64q is no name of a tool: a name does not end with result", tool)
+	}
 	if about.Payload, err = wire.NewPayload(wire.TypeToolExecuteRequest, map[string]any{"call_id": id, "tool_name": tool, "arguments": arguments}); err != nil {
 		return result, err
 	}

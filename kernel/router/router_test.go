@@ -332,6 +332,11 @@ func TestACallGetsItsResult(t *testing.T) {
 	if got, err := r.call("read"); err != nil || got != (wire.ToolResult{Content: "done"}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
+	for _, name := range []string{"result", "read.result"} {
+		if _, err := r.call(name); !fault.Is(err, fault.Usage) {
+			t.Errorf("the tool %s: %v", name, err)
+		}
+	}
 	if got, err := r.call("none"); err != nil || !got.IsError || !strings.Contains(got.Content, "no capsule that is loaded has the tool none") {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -419,4 +424,42 @@ func TestWhoGoesAwayCancelsItsCall(t *testing.T) {
 	if m, _, err := r.heard.Next(ctx); err != nil || !strings.Contains(string(m.Payload), "context canceled") {
 		t.Errorf("heard %s, %v", m.Payload, err)
 	}
+}
+
+// Calls that nobody answers are bounded, and a capsule that does not keep up keeps
+// no caller waiting.
+func TestCallsWithoutAResultAreBounded(t *testing.T) {
+	r := start(t, "a", interceptor("tool.v1.execute.own", "take", ""))
+	r.hooks["a.take"] = func(context.Context, []byte) ([]byte, error) { return []byte{1}, nil }
+	full := func() bool {
+		r.r.mu.Lock()
+		defer r.r.mu.Unlock()
+		return len(r.r.calls) >= MaxCalls
+	}
+	for i := 0; !full(); i++ {
+		r.publish("tool.v1.execute.own", strings.Replace(request("own", "{}"), "c1", fmt.Sprint("c", i), 1))
+		for len(r.said()) <= i && !full() {
+			time.Sleep(10 * time.Microsecond)
+		}
+	}
+	if got, err := r.call("own"); err != nil || !got.IsError || !strings.Contains(got.Content, "too many tool calls wait") {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestAFullQueueIsAnswered(t *testing.T) {
+	r := start(t, "a", readTool+interceptor("s.v1", "slow", ""))
+	gate := make(chan struct{})
+	r.hooks["a.slow"] = func(context.Context, []byte) ([]byte, error) { <-gate; return nil, nil }
+	r.publish("s.v1", `{"type":"connect"}`)
+	for len(r.said()) == 0 { // it has taken that
+		time.Sleep(time.Millisecond)
+	}
+	for range QueueLength {
+		r.publish("s.v1", `{"type":"connect"}`)
+	}
+	if got, err := r.call("read"); err != nil || got.Content != "the capsule a does not keep up with its messages" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	close(gate)
 }

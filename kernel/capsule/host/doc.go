@@ -20,6 +20,10 @@
 // HTTP reaches the hosts of the manifest only, by name, at every redirect, and
 // never an address of this machine or its networks.
 //
+// What a capsule publishes as the result of a tool goes to Config.Result, which
+// judges whether the tool is its own. Config.Refused hears of all that a capsule
+// tried and may not.
+//
 // Programs run in the sandbox of package proc around the session's view.
 //
 // # Deviations from 0.2
