@@ -26,6 +26,8 @@
 //	    commit  discard    one line, one operation; read back, the last result
 //	    undo  redo         last, or the number of a commit
 //	    history            the commits, undos and redos, the last first
+//	    conflicts/N/       {path,why,base,mine,theirs} of what stands in the way of a commit
+//	    resolve            mine PATH… or theirs PATH…
 //
 // The text of these files is in package text.
 //

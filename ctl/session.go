@@ -50,14 +50,16 @@ func (t *Tree) session(name string) (mem.Item, error) {
 		return nil, fmt.Errorf("there is no session %q: %w", name, syscall.ENOENT)
 	}
 	dir := mem.Static(map[string]mem.Item{
-		op.Status:  t.reader(op.Status+" "+name, t.status(name)),
-		op.Changes: t.reader(op.Changes+" "+name, t.changes(name)),
-		op.Patch:   mem.Func(t.patch(name)).Perm(0o400),
-		op.Commit:  t.lines(name, op.Commit, t.commit(name)),
-		op.Discard: t.lines(name, op.Discard, t.discard(name)),
-		op.Undo:    t.lines(name, op.Undo, t.undo(name, op.Undo)),
-		op.Redo:    t.lines(name, op.Redo, t.undo(name, op.Redo)),
-		op.History: t.reader(op.History+" "+name, t.history(name)),
+		op.Status:    t.reader(op.Status+" "+name, t.status(name)),
+		op.Changes:   t.reader(op.Changes+" "+name, t.changes(name)),
+		op.Patch:     t.patch(name),
+		op.Commit:    t.lines(name, op.Commit, t.commit(name)),
+		op.Discard:   t.lines(name, op.Discard, t.discard(name)),
+		op.Undo:      t.lines(name, op.Undo, t.undo(name, op.Undo)),
+		op.Redo:      t.lines(name, op.Redo, t.undo(name, op.Redo)),
+		op.Conflicts: t.conflicts(name),
+		op.Resolve:   t.lines(name, op.Resolve, t.resolve(name)),
+		op.History:   t.reader(op.History+" "+name, t.history(name)),
 	})
 	dir.Perm = 0o700
 	return dir, nil

@@ -33,6 +33,7 @@ type discard struct {
 	d    *meta.Draft
 	refs map[uint64][]ref // where the view has an object by a name of its own
 	dead map[uint64]bool  // objects that are nowhere any more
+	at   map[string]uint64
 }
 
 type ref struct {
@@ -103,11 +104,29 @@ func (x *discard) child(dir uint64, at, name string) (uint64, error) {
 	if r := x.d.Recs[dir].Rec; r != nil && r.Base != nil {
 		at = r.Base.Path
 	}
+	if x.at == nil {
+		x.at = dirsOf(x.d)
+	}
+	if ino, ok := x.at[path.Join(at, name)]; ok {
+		return ino, nil
+	}
 	var st layer.Stat
 	if err := x.o.statPath(path.Join(at, name), &st); err != nil {
 		return 0, err
 	}
 	return x.o.number(st.Key, &st), nil
+}
+
+// dirsOf returns the directories of the base that a draft says something of and
+// that are where the base had them, by path: another may be there now, or none.
+func dirsOf(d *meta.Draft) map[string]uint64 {
+	at := map[string]uint64{}
+	for ino, x := range d.Recs {
+		if x.IsDir() && x.Base != nil && x.Own&meta.Moved == 0 {
+			at[x.Base.Path] = ino
+		}
+	}
+	return at
 }
 
 // dir discards everything that the view says of a directory's names, and what it

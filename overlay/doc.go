@@ -19,7 +19,9 @@
 // the base each time.
 //
 // A whiteout keeps what the view knew of what it hides, so that a commit does not
-// remove what somebody changed since.
+// remove what somebody changed since. The bytes of a file of the base of at most 1 MiB
+// are kept when the view changes it, or when a file made in the view takes its name by
+// a rename, as editors save: a merge begins with them.
 //
 // Content of up to 64 KiB lives in the log, larger content in a data file per
 // object. Copy-up happens at the first change of content; changes of mode,

@@ -305,10 +305,7 @@ func (f *fold) nodes() {
 	o.fds.dropBase()
 	o.nodes.each(func(n *node) {
 		if d, ok := n.self.(*dirNode); ok {
-			d.ver++
-			if d.list != nil {
-				d.list.stale = true
-			}
+			d.outdated()
 		}
 		l := n.loc.Load()
 		if l == nil || l.up == nil {

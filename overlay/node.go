@@ -64,6 +64,15 @@ type dirNode struct {
 	list *listing
 }
 
+// outdated says that the names of d may be others now. Preconditions: o.mu is held
+// for writing.
+func (d *dirNode) outdated() {
+	d.ver++
+	if d.list != nil {
+		d.list.stale = true
+	}
+}
+
 type fileNode struct {
 	node
 	// io orders content: readers share, whoever changes content is alone. It is

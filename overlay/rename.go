@@ -21,6 +21,7 @@ type move struct {
 	replaces   bool // dst is there
 	lastName   bool // of dst
 	now        int64
+	original   *original // of the file that dst is in the base; nil: not kept
 }
 
 // Rename moves a name, of a file or of a whole directory of the base, by records
@@ -40,6 +41,9 @@ func (d *dirNode) Rename(_ *tree.Caller, name string, newDir tree.Dir, newName s
 	m := &move{o: d.o, from: d, to: to, name: name, dest: newName, flags: flags, now: d.o.now()}
 	if err := m.flushSource(); err != nil {
 		return err
+	}
+	if flags == 0 {
+		m.original = m.keptOriginal()
 	}
 	err := d.o.change(m.plan, m.done)
 	if errors.Is(err, errNothing) {
@@ -206,6 +210,11 @@ func (m *move) planObject(f *found, d *dirNode, name string) error {
 	}
 	x.Ctime = m.now
 	x.Own |= meta.OwnTimes
+	if m.original != nil && f == &m.src {
+		if err := m.o.remember(x, m.original); err != nil {
+			return err
+		}
+	}
 	switch {
 	case m.home(d, name, x.Base):
 		x.Own &^= meta.Moved

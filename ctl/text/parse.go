@@ -85,6 +85,28 @@ func ParseUndo(verb, line string) (req wire.UndoRequest, ok bool, err error) {
 	return req, true, nil
 }
 
+// ParseResolve reads one line of a resolve file: mine or theirs, and paths; or a
+// JSON object. It is like ParseCommit.
+func ParseResolve(line string) (req wire.ResolveRequest, ok bool, err error) {
+	line = strings.TrimSpace(line)
+	if line == "" {
+		return req, false, nil
+	}
+	if line[0] == '{' {
+		err = strict(line, &req)
+		return req, err == nil, err
+	}
+	words, err := Words(line)
+	if err != nil {
+		return req, false, err
+	}
+	if len(words) < 2 || words[0] != "mine" && words[0] != "theirs" {
+		return req, false, fault.New(fault.Usage, "resolve: say mine or theirs, and the paths of conflicts")
+	}
+	req.Keep, req.Paths = words[0], words[1:]
+	return req, true, nil
+}
+
 // scope makes sure that a line says what it is about.
 func scope(verb string, all bool, paths []string) error {
 	switch {

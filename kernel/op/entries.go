@@ -13,24 +13,27 @@ import (
 
 // Names of operations that other packages call by name.
 const (
-	Up       = "up"
-	Down     = "down"
-	List     = "sessions"
-	Remove   = "rm"
-	Status   = "status"
-	Changes  = "changes"
-	Patch    = "patch"
-	Commit   = "commit"
-	Undo     = "undo"
-	Redo     = "redo"
-	History  = "history"
-	Discard  = "discard"
-	Recover  = "recover"
-	About    = "kernel"
-	Version  = "version"
-	Shutdown = "shutdown"
-	Metrics  = "metrics"
-	Log      = "log"
+	Up           = "up"
+	Down         = "down"
+	List         = "sessions"
+	Remove       = "rm"
+	Status       = "status"
+	Changes      = "changes"
+	Patch        = "patch"
+	Commit       = "commit"
+	Undo         = "undo"
+	Redo         = "redo"
+	History      = "history"
+	Conflicts    = "conflicts"
+	ConflictSide = "conflict.read"
+	Resolve      = "resolve"
+	Discard      = "discard"
+	Recover      = "recover"
+	About        = "kernel"
+	Version      = "version"
+	Shutdown     = "shutdown"
+	Metrics      = "metrics"
+	Log          = "log"
 
 	Users       = "identity"
 	CreateUser  = "identity.create"
@@ -113,6 +116,11 @@ func sessionEntries(s Sessions, sees func(Caller, string) bool) []*Entry {
 		unary(Undo, SessionCommit, limited(), "take a commit back", undo(s, false)),
 		unary(Redo, SessionCommit, limited(), "take an undo back", undo(s, true)),
 		unary(History, SessionRead, plain(), "list the commits of a session", to(s.History)),
+		unary(Conflicts, SessionRead, plain(), "list what in the workspace stands in the way of a commit", to(s.Conflicts)),
+		stream(ConflictSide, SessionRead, plain(), "write one version of a file in conflict", func(ctx context.Context, p wire.For[wire.SideRequest], out io.Writer) error {
+			return s.Side(ctx, p.Session, p.Request, out)
+		}),
+		unary(Resolve, SessionDiscard, limited(), "end conflicts by keeping one side", to(s.Resolve)),
 		unary(Discard, SessionDiscard, limited(), "drop changes", to(s.Discard)),
 		unary(Recover, SessionRecover, audited(), "finish or undo an interrupted commit", func(ctx context.Context, p wire.For[wire.None]) (wire.RecoverReply, error) {
 			return s.Recover(ctx, p.Session)

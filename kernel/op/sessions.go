@@ -35,6 +35,12 @@ type Sessions interface {
 	Undo(ctx context.Context, session string, req wire.UndoRequest) (wire.UndoReply, error)
 	// History lists the commits, undos and redos of a session, the last first.
 	History(ctx context.Context, session string, req wire.HistoryRequest) ([]wire.HistoryEntry, error)
+	// Conflicts lists what stands in the way of a commit.
+	Conflicts(ctx context.Context, session string, req wire.ConflictsRequest) ([]wire.ConflictInfo, error)
+	// Side writes one version of a file in conflict to w.
+	Side(ctx context.Context, session string, req wire.SideRequest, w io.Writer) error
+	// Resolve ends conflicts by keeping one side; it replies what was dropped.
+	Resolve(ctx context.Context, session string, req wire.ResolveRequest) (wire.DiscardReply, error)
 	Discard(ctx context.Context, session string, req wire.DiscardRequest) (wire.DiscardReply, error)
 	Recover(ctx context.Context, session string) (wire.RecoverReply, error)
 }

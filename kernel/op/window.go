@@ -33,8 +33,7 @@ func (w *window) admit(now time.Time, method string) error {
 	defer w.mu.Unlock()
 	oldest := w.at[w.next]
 	if !oldest.IsZero() && now.Sub(oldest) < windowLength {
-		again := (windowLength - now.Sub(oldest) + time.Second - 1).Truncate(time.Second)
-		return fault.New(fault.Limit, "Rate limited: max %d %s requests per minute: try again in %v", len(w.at), method, again)
+		return fault.New(fault.Limit, "Rate limited: max %d %s requests per minute", len(w.at), method)
 	}
 	w.at[w.next] = now
 	w.next = (w.next + 1) % len(w.at)

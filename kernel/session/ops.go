@@ -45,13 +45,18 @@ func (t *Table) Changes(ctx context.Context, session string, req wire.ChangesReq
 
 // Patch writes what a view says against its base as a git patch.
 func (t *Table) Patch(ctx context.Context, session string, req wire.PatchRequest, w io.Writer) error {
+	return t.chunks(ctx, session, wire.ViewPatch, req, w)
+}
+
+// chunks performs an operation that answers with bytes.
+func (t *Table) chunks(ctx context.Context, session, op string, req any, w io.Writer) error {
 	e, err := t.find(session)
 	if err != nil {
 		return err
 	}
 	began := false
 	for {
-		err := e.once(ctx, wire.ViewPatch, req, nil, func(r wire.ViewReply) error {
+		err := e.once(ctx, op, req, nil, func(r wire.ViewReply) error {
 			began = true
 			_, err := w.Write(r.Chunk)
 			return err
@@ -60,7 +65,7 @@ func (t *Table) Patch(ctx context.Context, session string, req wire.PatchRequest
 			return err
 		}
 		if began {
-			return fault.New(fault.Unavailable, "the view of session %s ended in the middle of the patch; ask again", e.name)
+			return fault.New(fault.Unavailable, "the view of session %s ended in the middle of the answer; ask again", e.name)
 		}
 	}
 }
@@ -98,6 +103,31 @@ func (t *Table) Undo(ctx context.Context, session string, req wire.UndoRequest) 
 // History lists the commits, undos and redos of a session.
 func (t *Table) History(ctx context.Context, session string, req wire.HistoryRequest) ([]wire.HistoryEntry, error) {
 	return callFor[[]wire.HistoryEntry](ctx, t, session, wire.ViewHistory, req)
+}
+
+// Conflicts lists what stands in the way of a commit.
+func (t *Table) Conflicts(ctx context.Context, session string, req wire.ConflictsRequest) ([]wire.ConflictInfo, error) {
+	return callFor[[]wire.ConflictInfo](ctx, t, session, wire.ViewDispute, req)
+}
+
+// Side writes one version of a file in conflict.
+func (t *Table) Side(ctx context.Context, session string, req wire.SideRequest, w io.Writer) error {
+	return t.chunks(ctx, session, wire.ViewSide, req, w)
+}
+
+// Resolve ends conflicts by keeping one side.
+func (t *Table) Resolve(ctx context.Context, session string, req wire.ResolveRequest) (wire.DiscardReply, error) {
+	e, err := t.find(session)
+	if err == nil {
+		err = e.awaitUp(ctx)
+	}
+	if err == nil {
+		err = e.settlePages(ctx, settleTime)
+	}
+	if err != nil {
+		return wire.DiscardReply{}, err
+	}
+	return change[wire.DiscardReply](ctx, e, wire.ViewResolve, req)
 }
 
 // Discard drops changes from a view.

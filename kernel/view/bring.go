@@ -23,6 +23,9 @@ type engine interface {
 	Commit(context.Context, wire.CommitRequest) (wire.CommitReply, error)
 	Undo(context.Context, wire.UndoRequest) (wire.UndoReply, error)
 	History(context.Context, wire.HistoryRequest) ([]wire.HistoryEntry, error)
+	Conflicts(context.Context, wire.ConflictsRequest) ([]wire.ConflictInfo, error)
+	Side(context.Context, wire.SideRequest, io.Writer) error
+	Resolve(context.Context, wire.ResolveRequest) (wire.DiscardReply, error)
 	Discard(context.Context, wire.DiscardRequest) (wire.DiscardReply, error)
 	Recover(context.Context) (wire.RecoverReply, error)
 	Sync() error

@@ -90,7 +90,7 @@ func commitFault(err error) error {
 	var digest *commit.DigestError
 	switch {
 	case errors.As(err, &conflict):
-		return fault.New(fault.Conflict, "%w; look at astrid commit --dry-run, bring both sides together in the view, or discard one", err)
+		return fault.New(fault.Conflict, "%w; astrid conflicts shows both sides, astrid resolve merges them or keeps one", err)
 	case errors.As(err, &digest):
 		return fault.New(fault.Conflict, "%w; look at astrid diff again and commit with the digest of now", err)
 	case errors.Is(err, commit.ErrBusy):

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"astrid/kernel/fault"
@@ -33,13 +34,19 @@ func (s *server) dispatch(ctx context.Context, req wire.ViewRequest, out *sender
 	case wire.ViewChanges:
 		return with(ctx, req, s.engine.Changes)
 	case wire.ViewPatch:
-		return nil, s.patch(ctx, req, out)
+		return nil, chunked(ctx, req, out, s.engine.Patch)
 	case wire.ViewCommit:
 		return with(ctx, req, s.commit)
 	case wire.ViewUndo:
 		return with(ctx, req, s.undo)
 	case wire.ViewHistory:
 		return with(ctx, req, s.engine.History)
+	case wire.ViewDispute:
+		return with(ctx, req, s.engine.Conflicts)
+	case wire.ViewSide:
+		return nil, chunked(ctx, req, out, s.engine.Side)
+	case wire.ViewResolve:
+		return with(ctx, req, s.resolve)
 	case wire.ViewDiscard:
 		return with(ctx, req, s.discard)
 	case wire.ViewRecover:
@@ -87,10 +94,11 @@ func (s *server) status(ctx context.Context) (any, error) {
 	return st, nil
 }
 
-func (s *server) patch(ctx context.Context, req wire.ViewRequest, out *sender) error {
+// chunked sends what fn writes.
+func chunked[In any](ctx context.Context, req wire.ViewRequest, out *sender, fn func(context.Context, In, io.Writer) error) error {
 	buffered := bufio.NewWriterSize(out, chunkLen)
-	_, err := with(ctx, req, func(ctx context.Context, in wire.PatchRequest) (any, error) {
-		return nil, s.engine.Patch(ctx, in, buffered)
+	_, err := with(ctx, req, func(ctx context.Context, in In) (any, error) {
+		return nil, fn(ctx, in, buffered)
 	})
 	if err != nil {
 		return err
@@ -163,6 +171,22 @@ func (s *server) discard(ctx context.Context, in wire.DiscardRequest) (out wire.
 	if err == nil {
 		s.events.put("discard", "")
 		s.log.Info("discard", "dropped", len(out.Dropped))
+	}
+	return out, err
+}
+
+// resolve drains first: what a program has merged in the view must be known.
+func (s *server) resolve(ctx context.Context, in wire.ResolveRequest) (out wire.DiscardReply, err error) {
+	err = s.exclusively(ctx, func() error {
+		if err := s.mount.Drain(ctx); err != nil {
+			return err
+		}
+		out, err = s.engine.Resolve(ctx, in)
+		return err
+	})
+	if err == nil {
+		s.events.put("resolve", in.Keep)
+		s.log.Info("resolve", "keep", in.Keep, "paths", len(in.Paths))
 	}
 	return out, err
 }

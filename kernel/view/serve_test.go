@@ -65,6 +65,16 @@ func (e *stub) History(context.Context, wire.HistoryRequest) ([]wire.HistoryEntr
 	return nil, nil
 }
 
+func (e *stub) Conflicts(context.Context, wire.ConflictsRequest) ([]wire.ConflictInfo, error) {
+	return nil, nil
+}
+
+func (e *stub) Side(context.Context, wire.SideRequest, io.Writer) error { return nil }
+
+func (e *stub) Resolve(context.Context, wire.ResolveRequest) (wire.DiscardReply, error) {
+	return wire.DiscardReply{}, nil
+}
+
 func (e *stub) Discard(context.Context, wire.DiscardRequest) (wire.DiscardReply, error) {
 	return wire.DiscardReply{}, nil
 }

@@ -78,7 +78,7 @@ type CapsuleSwitched struct {
 type Installation struct {
 	ID      string   `json:"id"`
 	Version string   `json:"version"`
-	Source  string   `json:"source_id"`             // of its id and content
+	Source  string   `json:"source_id,omitempty"`   // of its id and content
 	Old     string   `json:"old_version,omitempty"` // that it replaces
 	Change  string   `json:"change,omitempty"`      // upgrade, downgrade, same; empty: there was none
 	Asks    []string `json:"asks"`                  // what it asks for and was not granted before

@@ -80,11 +80,11 @@ type LLMProvider struct {
 
 // Reloaded answers ReloadCapsules.
 type Reloaded struct {
-	Status   string   `json:"status"` // "reloaded"
-	Loaded   []string `json:"loaded"` // anew
-	Kept     []string `json:"kept"`   // as they were
-	Ended    []string `json:"ended"`
-	Problems []string `json:"problems"` // one sentence each
+	Status   string   `json:"status"`           // "reloaded"
+	Loaded   []string `json:"loaded,omitempty"` // anew
+	Kept     []string `json:"kept,omitempty"`   // as they were
+	Ended    []string `json:"ended,omitempty"`
+	Problems []string `json:"problems,omitempty"` // one sentence each
 }
 
 // SessionName is the session that the request is for.

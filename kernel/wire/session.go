@@ -167,6 +167,42 @@ type HistoryEntry struct {
 	More    bool     `json:"more,omitzero"`
 }
 
+// ConflictsRequest asks for the conflicts that a commit would meet.
+type ConflictsRequest struct {
+	Paths Paths `json:"paths,omitempty"` // paths or globs relative to the workspace's root; none: all
+}
+
+// Side describes one version of a path in conflict.
+type Side struct {
+	There bool   `json:"there"`
+	Kind  string `json:"kind,omitempty"` // file dir symlink …; not of a base
+	Size  int64  `json:"size"`
+}
+
+// ConflictInfo is one conflict with what is there of it.
+type ConflictInfo struct {
+	Conflict
+	Place    string `json:"place,omitempty"` // in the workspace, when that is another path
+	PlaceB64 []byte `json:"place_b64,omitempty"`
+	Base     Side   `json:"base"`   // what the view's change began with, when it was kept
+	Mine     Side   `json:"mine"`   // the view's
+	Theirs   Side   `json:"theirs"` // the workspace's
+	State    string `json:"state"`  // of theirs: another one after each edit
+}
+
+// SideRequest asks for the bytes of one side.
+type SideRequest struct {
+	Path Paths  `json:"path"` // one
+	Side string `json:"side"` // base, mine or theirs
+}
+
+// ResolveRequest asks to end conflicts by keeping one side.
+type ResolveRequest struct {
+	Paths Paths  `json:"paths"`
+	Keep  string `json:"keep"`            // mine or theirs
+	State string `json:"state,omitempty"` // with one path: what theirs must still be
+}
+
 // DiscardRequest asks to drop changes from the view.
 type DiscardRequest struct {
 	Paths Paths `json:"paths,omitempty"` // none: everything

@@ -66,6 +66,9 @@ const (
 	ViewDiscard = "discard" // DiscardRequest -> DiscardReply
 	ViewUndo    = "undo"    // UndoRequest -> UndoReply, redo too
 	ViewHistory = "history" // HistoryRequest -> []HistoryEntry, the last first
+	ViewDispute = "dispute" // ConflictsRequest -> []ConflictInfo
+	ViewSide    = "side"    // SideRequest -> chunks
+	ViewResolve = "resolve" // ResolveRequest -> DiscardReply
 	ViewRecover = "recover" // -> RecoverReply
 	ViewSync    = "sync"    // makes everything acknowledged survive a power cut
 	ViewEvents  = "events"  // -> events until the connection ends
@@ -92,7 +95,7 @@ type ViewReply struct {
 type ViewEvent struct {
 	Seq  uint64    `json:"seq"`
 	At   time.Time `json:"at"`
-	Kind string    `json:"kind"` // up, commit, undo, redo, discard, recover, unmounted
+	Kind string    `json:"kind"` // up, commit, undo, redo, discard, resolve, recover, unmounted
 	Text string    `json:"text,omitempty"`
 	// Lost counts events dropped before this one because nobody read them.
 	Lost uint64 `json:"lost,omitzero"`

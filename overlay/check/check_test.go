@@ -219,7 +219,6 @@ func TestFindings(t *testing.T) {
 		{"a number not given out", func(d *disk) { x := base(own(0), "x"); x.Base.Key.Ino = 80; d.tx.Put(x, nil) }, "never given that number"},
 		{"a number of another", func(d *disk) { d.tx.Put(base(own(6), "x"), nil) }, "its number was given to"},
 		{"a number of a base object, of the view's own", func(d *disk) { d.tx.Put(file(6, 0), nil) }, "also that of the base object"},
-		{"a number of the base's for the view's own", func(d *disk) { x := file(1, 0); x.Ino = 88; d.tx.Put(x, nil) }, "has a number of the base's"},
 		{"two with one number", func(d *disk) { d.tx.Alias(layer.Key{Ino: 1}, own(6)); d.tx.Alias(layer.Key{Ino: 3}, own(6)) }, "both have the number"},
 		{"permission bits", func(d *disk) { x := file(1, 1); x.Mode = 0o100644; d.tx.Put(x, nil) }, "permission bits"},
 		{"half an own record", func(d *disk) { x := file(1, 1); x.Own = meta.OwnPerm; d.tx.Put(x, nil) }, "owns only"},

@@ -98,18 +98,16 @@ func (c *checker) record(l *meta.Layer, x *meta.Rec) {
 	}
 }
 
-// ownRecord checks the record of an object that was made in the view.
+// ownRecord checks the record of an object that was made in the view, or that the
+// base has no more: such a one keeps the number that it had there.
 func (c *checker) ownRecord(x *meta.Rec, bad func(string, ...any)) {
-	if x.Ino&meta.OwnBit == 0 {
-		bad("it was made in the view and has a number of the base's")
-	}
 	if x.Own&meta.Moved != 0 {
 		bad("it was made in the view and is said to have been moved from the base")
 	}
 	if x.Own&ownAll != ownAll {
 		bad("it was made in the view and owns only %#x", x.Own)
 	}
-	if x.Copied || x.HasHash {
+	if x.Copied { // HasHash is of what it replaced
 		bad("it was made in the view and has an original")
 	}
 	if x.Kind == unix.S_IFREG && x.Where == meta.Below {

@@ -79,7 +79,10 @@ func conflict(d *disk, c *change.Change, lost map[string]string, settled int64) 
 		return "something appeared there in the workspace", nil
 	}
 	if changedLater(c, settled) {
-		return "it was changed in the workspace after the view removed it", nil
+		if c.Op == change.Deleted {
+			return "it was changed in the workspace after the view removed it", nil
+		}
+		return "it was changed in the workspace after the view replaced it", nil
 	}
 	if !c.Content || c.Base == nil || c.IsDir() {
 		return "", nil

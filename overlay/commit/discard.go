@@ -26,6 +26,10 @@ func Discard(ctx context.Context, o *overlay.Overlay, cfg Config, paths []string
 	if _, err := w.nextNumber(o); err != nil {
 		return nil, "", err
 	}
+	return w.discard(ctx, o, cfg, paths)
+}
+
+func (w *workspace) discard(ctx context.Context, o *overlay.Overlay, cfg Config, paths []string) (dropped []change.Change, kept string, err error) {
 	var list []change.Change
 	err = o.Still(func(s *overlay.Snapshot) (err error) {
 		list, err = change.List(ctx, s, change.Options{All: true, Same: true, Cache: cfg.Cache})

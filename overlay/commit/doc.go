@@ -73,6 +73,15 @@
 // undo and redo: at most 1 MiB, the older half goes. An operation that was killed may
 // be in it twice.
 //
+// # Conflicts
+//
+// Disputes lists them with their versions: the view's, the workspace's and, of a file
+// of at most 1 MiB that the view changed or replaced, what that began with. Resolve
+// ends one by dropping the view's change, or by making what the workspace has now that
+// on which the change builds (overlay.Adopt); nothing in the workspace changes by it.
+// A merge is a matter of whoever asks for it: it writes into the view and keeps that,
+// as long as Dispute.State is what it was.
+//
 // # Selection
 //
 // See change.NewMatch for paths and globs. A glob that matches no change is named

@@ -131,7 +131,7 @@ func (u *undoing) undo() (UndoResult, error) {
 // inView returns the changes of the view that build on what is taken back, and
 // what it merely has records of, though it equals the workspace's.
 func (u *undoing) inView(r *reversal) (list []Conflict, same []*change.Change, err error) {
-	touched := r.touched()
+	touched, moved := r.touched(), r.inodes()
 	err = u.o.Still(func(s *overlay.Snapshot) error {
 		list, same = nil, nil
 		l, err := change.List(u.ctx, s, change.Options{All: true, Same: true, Cache: u.cfg.Cache})
@@ -140,6 +140,8 @@ func (u *undoing) inView(r *reversal) (list []Conflict, same []*change.Change, e
 		}
 		for i := range l {
 			switch c := &l[i]; {
+			case c.Op == change.Same && !c.IsDir() && c.Base != nil && moved[c.Base.Ino]:
+				same = append(same, c)
 			case !touched.meets(c):
 			case c.Op == change.Same:
 				same = append(same, c)
@@ -179,6 +181,19 @@ func (r *reversal) touched() paths {
 		}
 	}
 	return t
+}
+
+// inodes are the numbers of the objects that the steps moved: other names of one in
+// the workspace are of the same object.
+func (r *reversal) inodes() map[uint64]bool {
+	m := map[uint64]bool{}
+	for _, s := range r.old.Steps {
+		m[s.Obj.Key.Ino] = true
+		if s.Pre != nil {
+			m[s.Pre.Key.Ino] = true
+		}
+	}
+	return m
 }
 
 func (t paths) add(p string) {

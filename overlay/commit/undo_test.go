@@ -217,7 +217,7 @@ func TestUndoLosesNoEdit(t *testing.T) {
 		} else if res.Number == 0 {
 			return
 		}
-		editBase(r, p.Base)
+		editBase(r, p.Base, true)
 		base := disk(r, p.Base)
 		_, err := s.undo(commit.UndoRequest{})
 		var conflict *commit.ConflictError

@@ -245,6 +245,30 @@ func (s *Sessions) History(_ context.Context, name string, _ wire.HistoryRequest
 	return l, err
 }
 
+// Conflicts are none.
+func (s *Sessions) Conflicts(_ context.Context, name string, _ wire.ConflictsRequest) ([]wire.ConflictInfo, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.find("conflicts", name)
+	return []wire.ConflictInfo{}, err
+}
+
+// Side writes nothing.
+func (s *Sessions) Side(_ context.Context, name string, _ wire.SideRequest, _ io.Writer) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.find("conflict.read", name)
+	return err
+}
+
+// Resolve finds every conflict resolved.
+func (s *Sessions) Resolve(_ context.Context, name string, _ wire.ResolveRequest) (wire.DiscardReply, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.find("resolve", name)
+	return wire.DiscardReply{}, err
+}
+
 // Discard drops the changes picked.
 func (s *Sessions) Discard(_ context.Context, name string, req wire.DiscardRequest) (wire.DiscardReply, error) {
 	s.mu.Lock()
