@@ -21,7 +21,17 @@ const (
 
 // Getxattr reads one attribute.
 func (n *node) Getxattr(name string, dst []byte) (int, error) {
-	return retry(n.o, func() (int, error) { return n.getxattr(name, dst) })
+	size, err := retry(n.o, func() (int, error) { return n.getxattr(name, dst) })
+	if n.bereft(err) {
+		return 0, unix.ENODATA
+	}
+	return size, err
+}
+
+// bereft tells whether err is of a directory that the base has no more: it is an
+// empty one without attributes there. It is asked when no commit is under way.
+func (n *node) bereft(err error) bool {
+	return n.kind == unix.S_IFDIR && errors.Is(err, unix.ESTALE)
 }
 
 func (n *node) getxattr(name string, dst []byte) (int, error) {
@@ -89,7 +99,7 @@ func noXattrs(err error) error {
 // Listxattr lists the names.
 func (n *node) Listxattr(dst []byte) (int, error) {
 	m, err := retry(n.o, n.xattrs)
-	if err != nil {
+	if err != nil && !n.bereft(err) {
 		return 0, err
 	}
 	return fit(dst, []byte(xattrList(m)))

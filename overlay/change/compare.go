@@ -26,6 +26,7 @@ func (l *lister) against(c *Change) error {
 	if c.Base == nil || replaced && !comparableTo(c, origin) {
 		c.Vanished = true
 		c.Content, c.Perm, c.Xattrs = content && !c.IsDir(), perm, xattrs
+		c.Times = times && !content && !c.IsDir()
 		return nil
 	}
 	if uint32(c.Kind) != c.Base.Mode&unix.S_IFMT {

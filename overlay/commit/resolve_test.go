@@ -149,9 +149,6 @@ func TestResolveRandom(t *testing.T) {
 		for range 4 {
 			editBase(r, p.Base, false)
 		}
-		if _, err := s.c.Image(); err != nil {
-			return // another kind of object has taken the place of one that the view touched
-		}
 		for range 60 {
 			l := s.disputes()
 			if len(l) == 0 {
@@ -174,8 +171,13 @@ func TestResolveRandom(t *testing.T) {
 				r.Fatalf("the base changed: %s", d)
 			}
 		}
-		if l := s.disputes(); len(l) > 0 {
-			r.Fatalf("no end of conflicts: %+v\nof\n%s", l, s.changes())
+		if l := s.disputes(); len(l) > 0 { // the base has given the number of one object to another
+			unresolved++
+			_, _, err := commit.Discard(context.Background(), s.o, s.config(), nil)
+			must(r, err)
+			if l := s.disputes(); len(l) > 0 {
+				r.Fatalf("no end of conflicts: %+v\nof\n%s", l, s.changes())
+			}
 		}
 		view, changes := s.viewOfChanges(), s.changes()
 		if _, err := s.commit(commit.Request{}); err != nil {
