@@ -36,7 +36,7 @@ func (p *plan) caches() error {
 	if err := os.MkdirAll(p.s.Cache, 0o700); err != nil {
 		return fault.Wrap(fault.KindOf(err), err, "make the session's cache directory")
 	}
-	p.add("--bind", p.s.Cache, cacheRoot)
+	p.bind(p.s.Cache, cacheRoot)
 	for _, c := range p.s.present() {
 		if p.covered(c.at) {
 			continue
@@ -45,7 +45,7 @@ func (p *plan) caches() error {
 		if err := os.MkdirAll(own, 0o700); err != nil {
 			return fault.Wrap(fault.KindOf(err), err, "make the session's cache directory")
 		}
-		p.add("--bind", own, c.at)
+		p.bind(own, c.at)
 	}
 	return nil
 }

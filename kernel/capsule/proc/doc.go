@@ -1,4 +1,6 @@
-// Package proc runs programs of the host in a bubblewrap sandbox around a view.
+// Package proc runs programs of the host in a sandbox around a view: one of
+// bubblewrap where it is installed, else one that package jail makes. Both work
+// from one list of mounts and have one filter of system calls.
 //
 // # What the program sees
 //
@@ -12,14 +14,22 @@
 // empty unless a Read names them; caches in the user's home are private
 // directories of the session; /dev holds the harmless devices; /proc is that of
 // a new pid namespace. User, mount, pid, ipc, uts and (unless Net) network
-// namespaces are the program's own, and it has no capabilities.
+// namespaces are the program's own; it has no capabilities, cannot get any, and
+// can make no user namespace. Of descriptors it has the three that it was given.
 //
 // # Contract
 //
-// The sandbox is made whole or not at all: when bubblewrap is missing or
-// refuses any part, Run returns an error of Kind Unsupported and the program
-// has not run. Nothing of the environment whose name begins with ASTRID_
-// reaches the program.
+// The sandbox is made whole or not at all: when its maker refuses any part, Run
+// returns an error of Kind Unsupported and the program has not run. A maker that
+// fails is not replaced by the other. Nothing of the environment whose name
+// begins with ASTRID_ reaches the program. It ends when its caller does.
 //
-// With Net the program shares the network namespace, abstract sockets included.
+// # Where the makers differ
+//
+// With Net the program shares the network namespace: in bubblewrap's sandbox
+// abstract sockets included, in our own not where Landlock has scopes. Our own has
+// Landlock as a second wall, and its first process cannot be traced; that of
+// bubblewrap is not under the filter, so the filter and a mount over /proc/1 keep
+// the program away from it. On a processor that Filter does not know bubblewrap's
+// sandbox has none, and our own is refused.
 package proc

@@ -27,7 +27,7 @@ const (
 // warden hands signals on to the program of one sandbox, and ends the sandbox
 // when they are not heeded or when nothing in it can end any more.
 type warden struct {
-	bwrap *os.Process
+	maker *os.Process
 	st    *status
 	typed bool // the terminal itself sends its signals to the program
 
@@ -37,9 +37,9 @@ type warden struct {
 	stuck  time.Time        // since when the sandbox is stuck; zero when it is not
 }
 
-func (s *Sandbox) newWarden(bwrap *os.Process, st *status) *warden {
+func (s *Sandbox) newWarden(maker *os.Process, st *status) *warden {
 	typed := foreground() && !newSession(s.Stdin, s.Stdout, s.Stderr)
-	return &warden{bwrap: bwrap, st: st, typed: typed}
+	return &warden{maker: maker, st: st, typed: typed}
 }
 
 // watch returns when stop is closed.
@@ -114,7 +114,7 @@ func (w *warden) isStuck(now time.Time) bool {
 // outlives its first process.
 func (w *warden) end() {
 	w.st.kill()
-	_ = w.bwrap.Kill()
+	_ = w.maker.Kill()
 }
 
 // foreground tells whether the terminal sends its signals to this process and

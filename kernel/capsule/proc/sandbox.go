@@ -6,16 +6,20 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"astrid/kernel/capsule/proc/jail"
 	"astrid/kernel/fault"
 )
 
 // Sandbox describes the surroundings of one program. All paths are absolute.
 type Sandbox struct {
 	Bwrap    string   // the bubblewrap program; empty when there is none
+	Jailer   string   // without Bwrap, a program whose main calls jail.Main; empty when there is none
 	View     string   // where the view is mounted
 	Dir      string   // the workspace, over whose path the view is bound
 	Cwd      string   // where the program starts, as it will see it
@@ -46,31 +50,52 @@ func (s *Sandbox) Run(ctx context.Context, argv []string) (int, error) {
 	if len(argv) == 0 {
 		return 0, fault.New(fault.Usage, "there is no command to run")
 	}
-	if s.Bwrap == "" {
-		return 0, fault.New(fault.Unsupported, "astrid run needs bubblewrap and there is no bwrap on PATH: install the package bubblewrap")
+	if s.Bwrap == "" && s.Jailer == "" {
+		return 0, fault.New(fault.Unsupported, "nothing here can make a sandbox, and nothing was run without one: install the package bubblewrap")
 	}
-	args, err := s.args()
+	mounts, err := s.mounts()
 	if err != nil {
 		return 0, err
 	}
-	args = append(args, "--json-status-fd", "3", "--", shell, "-c", `exec "$@"`, "astrid-run")
-	return s.start(ctx, exec.Command(s.Bwrap, append(args, argv...)...))
-}
-
-func (s *Sandbox) start(ctx context.Context, cmd *exec.Cmd) (int, error) {
 	told, tell, err := os.Pipe()
 	if err != nil {
-		return 0, err
+		return 0, fault.Wrap(fault.KindOf(err), err, "make a pipe to the sandbox")
 	}
 	defer told.Close()
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
-	cmd.ExtraFiles = []*os.File{tell}
-	cmd.Env = s.environ()
-	cmd.Dir = "/"
-	err = cmd.Start()
-	tell.Close()
+	cmd, err := s.maker(mounts, argv)
 	if err != nil {
-		return 0, fault.Wrap(fault.Unsupported, err, "start bubblewrap")
+		tell.Close()
+		return 0, err
+	}
+	cmd.ExtraFiles = append([]*os.File{tell}, cmd.ExtraFiles...)
+	return s.start(ctx, cmd, told)
+}
+
+// maker is what makes the sandbox: bubblewrap where it is known, else our own
+// helper. One that fails is not replaced by the other.
+func (s *Sandbox) maker(mounts []jail.Mount, argv []string) (*exec.Cmd, error) {
+	if s.Bwrap != "" {
+		return s.bubblewrap(mounts, argv)
+	}
+	return s.jailer(mounts, argv)
+}
+
+// start runs the maker, whose extra files it closes.
+func (s *Sandbox) start(ctx context.Context, cmd *exec.Cmd, told *os.File) (int, error) {
+	// The maker dies with the thread that started it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Stdin, s.Stdout, s.Stderr
+	cmd.Dir = "/"
+	err := keepDescriptors()
+	if err == nil {
+		err = cmd.Start()
+	}
+	for _, f := range cmd.ExtraFiles {
+		f.Close()
+	}
+	if err != nil {
+		return 0, fault.Wrap(fault.Unsupported, err, "start what makes the sandbox")
 	}
 	st := newStatus()
 	go st.read(told)
@@ -87,9 +112,27 @@ func (s *Sandbox) start(ctx context.Context, cmd *exec.Cmd) (int, error) {
 	return verdict(waitErr, st)
 }
 
-// verdict tells the end of the program from a sandbox that was not made:
-// bubblewrap reports an exit code only when it got as far as starting the program.
+// keepDescriptors has all descriptors of this process end with it: one that it
+// was given by its own caller may lead anywhere.
+func keepDescriptors() error {
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	for _, entry := range all {
+		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
+}
+
+// verdict tells the end of the program from a sandbox that was not made: an exit
+// code is reported only when the program was started.
 func verdict(waitErr error, st *status) (int, error) {
+	if said := st.refusal(); said != "" {
+		return 0, fault.New(fault.Unsupported, "the sandbox could not be made, and nothing was run without it: %s", said)
+	}
 	if code, ok := st.exitCode(); ok {
 		return code, nil
 	}
@@ -100,7 +143,7 @@ func verdict(waitErr error, st *status) (int, error) {
 		}
 	}
 	return 0, fault.New(fault.Unsupported,
-		"the sandbox could not be made, and nothing was run without it (bwrap says why above); unprivileged user namespaces must be allowed: "+
+		"the sandbox could not be made, and nothing was run without it (its maker says why above); unprivileged user namespaces must be allowed: "+
 			"sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns, user.max_user_namespaces")
 }
 

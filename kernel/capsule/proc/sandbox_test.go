@@ -10,11 +10,16 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
+	"astrid/kernel/capsule/proc/jail"
 	"astrid/kernel/fault"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	jail.Main(os.Args)
+	goleak.VerifyTestMain(m)
+}
 
 // world is a machine in small: a workspace, a view of it, a home of Astrid with
 // something to steal, and a user's home. It does not lie below /tmp, which the
@@ -25,12 +30,27 @@ type world struct {
 	root string
 }
 
+// each runs a test with every maker of sandboxes that there is.
+func each(t *testing.T, test func(*testing.T, *world)) {
+	t.Helper()
+	t.Run("bubblewrap", func(t *testing.T) {
+		bwrap, err := exec.LookPath("bwrap")
+		if err != nil {
+			t.Skip("needs bubblewrap")
+		}
+		w := newWorld(t)
+		w.Bwrap = bwrap
+		test(t, w)
+	})
+	t.Run("own", func(t *testing.T) {
+		w := newWorld(t)
+		w.Jailer = "/proc/self/exe"
+		test(t, w)
+	})
+}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	bwrap, err := exec.LookPath("bwrap")
-	if err != nil {
-		t.Skip("needs bubblewrap")
-	}
 	base, err := os.UserCacheDir()
 	if err == nil {
 		err = os.MkdirAll(base, 0o755)
@@ -51,8 +71,7 @@ func newWorld(t *testing.T) *world {
 		w.file(path, content)
 	}
 	w.Sandbox = Sandbox{
-		Bwrap: bwrap,
-		View:  w.at("view"), Dir: w.at("proj"), Cwd: w.at("proj"), Home: w.at("home"), UserHome: w.at("user"), Cache: w.at("home/tmp/s/cache"),
+		View: w.at("view"), Dir: w.at("proj"), Cwd: w.at("proj"), Home: w.at("home"), UserHome: w.at("user"), Cache: w.at("home/tmp/s/cache"),
 		Env: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.at("user"), "ASTRID_HOME=" + w.at("home"), "ASTRID_X=1", "SSH_AUTH_SOCK=/x", "R=" + root},
 	}
 	return w
@@ -94,8 +113,9 @@ func (w *world) sh(script string) (string, int) {
 	return string(data), status
 }
 
-func TestTheViewLiesOverTheWorkspace(t *testing.T) {
-	w := newWorld(t)
+func TestTheViewLiesOverTheWorkspace(t *testing.T) { each(t, testTheViewLiesOverTheWorkspace) }
+
+func testTheViewLiesOverTheWorkspace(t *testing.T, w *world) {
 	out, status := w.sh(`pwd; cat sub/f $R/proj/sub/f; echo new >$R/proj/made`)
 	if status != 0 || out != w.at("proj")+"\nviewview" {
 		t.Errorf("%d, %q", status, out)
@@ -108,8 +128,9 @@ func TestTheViewLiesOverTheWorkspace(t *testing.T) {
 	}
 }
 
-func TestWhatIsOutOfReach(t *testing.T) {
-	w := newWorld(t)
+func TestWhatIsOutOfReach(t *testing.T) { each(t, testWhatIsOutOfReach) }
+
+func testWhatIsOutOfReach(t *testing.T, w *world) {
 	for name, script := range map[string]string{
 		"writing elsewhere":          `echo x >$R/elsewhere/f`,
 		"making a file elsewhere":    `echo x >$R/new`,
@@ -143,8 +164,9 @@ func TestWhatIsOutOfReach(t *testing.T) {
 	}
 }
 
-func TestWhatIsWithinReach(t *testing.T) {
-	w := newWorld(t)
+func TestWhatIsWithinReach(t *testing.T) { each(t, testWhatIsWithinReach) }
+
+func testWhatIsWithinReach(t *testing.T, w *world) {
 	for name, script := range map[string]string{
 		"the system":               `test -x /bin/sh && cat /etc/passwd`,
 		"elsewhere, to read":       `grep data $R/elsewhere/f`,
@@ -170,7 +192,10 @@ func TestWhatIsWithinReach(t *testing.T) {
 }
 
 func TestReadShowsWhatIsHiddenButNotTheHome(t *testing.T) {
-	w := newWorld(t)
+	each(t, testReadShowsWhatIsHiddenButNotTheHome)
+}
+
+func testReadShowsWhatIsHiddenButNotTheHome(t *testing.T, w *world) {
 	w.Read = []string{w.at("user/.ssh")}
 	if out, status := w.sh(`cat $R/user/.ssh/id; echo x >>$R/user/.ssh/id`); !strings.HasPrefix(out, "key") || status == 0 {
 		t.Errorf("%d: %q", status, out)
@@ -195,8 +220,24 @@ func TestReadShowsWhatIsHiddenButNotTheHome(t *testing.T) {
 	}
 }
 
-func TestStatus(t *testing.T) {
-	w := newWorld(t)
+// As the kernel is, which keeps its secrets so.
+func TestTheCallerMayBeOneThatIsNotToBeTraced(t *testing.T) {
+	each(t, testTheCallerMayBeOneThatIsNotToBeTraced)
+}
+
+func testTheCallerMayBeOneThatIsNotToBeTraced(t *testing.T, w *world) {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0)
+	if out, status := w.sh(`cat sub/f`); status != 0 || out != "view" {
+		t.Errorf("%d: %q", status, out)
+	}
+}
+
+func TestStatus(t *testing.T) { each(t, testStatus) }
+
+func testStatus(t *testing.T, w *world) {
 	for script, want := range map[string]int{"exit 0": 0, "exit 7": 7, "kill -9 $$": 137, "kill -15 $$": 143, "exec no-such-program": 127} {
 		if _, status := w.sh(script); status != want {
 			t.Errorf("%s: %d, want %d", script, status, want)
@@ -204,8 +245,9 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-func TestSignalsReachTheProgram(t *testing.T) {
-	w := newWorld(t)
+func TestSignalsReachTheProgram(t *testing.T) { each(t, testSignalsReachTheProgram) }
+
+func testSignalsReachTheProgram(t *testing.T, w *world) {
 	signals := make(chan os.Signal, 1)
 	w.Signals = signals
 	read, write, err := os.Pipe()
@@ -263,7 +305,10 @@ func (w *world) killed(ended <-chan int) {
 const heedless = `trap '' INT TERM HUP; echo ready; while :; do sleep 0.05; done`
 
 func TestASecondSignalEndsAProgramThatHeedsNone(t *testing.T) {
-	w := newWorld(t)
+	each(t, testASecondSignalEndsAProgramThatHeedsNone)
+}
+
+func testASecondSignalEndsAProgramThatHeedsNone(t *testing.T, w *world) {
 	signals := make(chan os.Signal)
 	w.Signals = signals
 	ended := w.begin("sh", "-c", heedless)
@@ -272,8 +317,9 @@ func TestASecondSignalEndsAProgramThatHeedsNone(t *testing.T) {
 	w.killed(ended)
 }
 
-func TestASIGTERMIsFinal(t *testing.T) {
-	w := newWorld(t)
+func TestASIGTERMIsFinal(t *testing.T) { each(t, testASIGTERMIsFinal) }
+
+func testASIGTERMIsFinal(t *testing.T, w *world) {
 	signals := make(chan os.Signal)
 	w.Signals = signals
 	ended := w.begin("sh", "-c", heedless)
@@ -283,10 +329,13 @@ func TestASIGTERMIsFinal(t *testing.T) {
 
 // A program may stop the first process of its sandbox and leave it so.
 func TestAStoppedSandboxEndsWithItsProgram(t *testing.T) {
+	each(t, testAStoppedSandboxEndsWithItsProgram)
+}
+
+func testAStoppedSandboxEndsWithItsProgram(t *testing.T, w *world) {
 	if _, err := exec.LookPath("python3"); err != nil {
 		t.Skip("needs python3")
 	}
-	w := newWorld(t)
 	attach := "import ctypes; print('ready', flush=True); ctypes.CDLL(None).ptrace(16, 1, 0, 0)"
 	status := <-w.begin("python3", "-c", attach)
 	if status != 0 && status != 128+int(syscall.SIGKILL) { // 0 where the machine forbids it
@@ -294,14 +343,15 @@ func TestAStoppedSandboxEndsWithItsProgram(t *testing.T) {
 	}
 }
 
-func TestWithoutASandboxNothingRuns(t *testing.T) {
-	w := newWorld(t)
+func TestWithoutASandboxNothingRuns(t *testing.T) { each(t, testWithoutASandboxNothingRuns) }
+
+func testWithoutASandboxNothingRuns(t *testing.T, w *world) {
 	w.View = w.at("no-view")
 	marker := w.at("view/ran")
 	if _, err := w.Sandbox.Run(t.Context(), []string{"touch", marker}); !fault.Is(err, fault.Unsupported) {
 		t.Errorf("got %v", err)
 	}
-	w.Bwrap = ""
+	w.Bwrap, w.Jailer = "", ""
 	if _, err := w.Sandbox.Run(t.Context(), []string{"touch", marker}); !fault.Is(err, fault.Unsupported) || !strings.Contains(err.Error(), "install") {
 		t.Errorf("got %v", err)
 	}
@@ -311,7 +361,10 @@ func TestWithoutASandboxNothingRuns(t *testing.T) {
 }
 
 func TestAWorkspaceAroundTheHomesNeedsNoMountPointsInTheView(t *testing.T) {
-	w := newWorld(t)
+	each(t, testAWorkspaceAroundTheHomesNeedsNoMountPointsInTheView)
+}
+
+func testAWorkspaceAroundTheHomesNeedsNoMountPointsInTheView(t *testing.T, w *world) {
 	w.Dir, w.Cwd = w.root, w.root
 	if out, status := w.sh(`ls`); status != 0 || out != "sub\n" {
 		t.Errorf("%d: %q", status, out)
@@ -321,8 +374,20 @@ func TestAWorkspaceAroundTheHomesNeedsNoMountPointsInTheView(t *testing.T) {
 	}
 }
 
-func TestNetIsShared(t *testing.T) {
-	w := newWorld(t)
+// The view of a whole machine is its root.
+func TestTheWorkspaceMayBeTheRoot(t *testing.T) { each(t, testTheWorkspaceMayBeTheRoot) }
+
+func testTheWorkspaceMayBeTheRoot(t *testing.T, w *world) {
+	w.View, w.Dir, w.Cwd = "/", "/", "/"
+	out, status := w.sh(`pwd; cat $R/elsewhere/f; ls /tmp; test -c /dev/null && test -e /proc/self/status && echo x >$R/elsewhere/f`)
+	if status != 0 || out != "/\ndata" {
+		t.Errorf("%d: %q", status, out)
+	}
+}
+
+func TestNetIsShared(t *testing.T) { each(t, testNetIsShared) }
+
+func testNetIsShared(t *testing.T, w *world) {
 	w.Net = true
 	inside, _ := w.sh(`readlink /proc/self/ns/net`)
 	outside, err := os.Readlink("/proc/self/ns/net")

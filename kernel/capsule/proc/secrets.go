@@ -28,9 +28,9 @@ func (p *plan) secrets() {
 		switch {
 		case err != nil:
 		case st.IsDir():
-			p.add("--perms", "0700", "--tmpfs", path)
+			p.empty(path, 0o700)
 		default:
-			p.add("--ro-bind", "/dev/null", path)
+			p.show(os.DevNull, path)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,7 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// status is what bubblewrap reports, one JSON document a line.
+// status is what the maker of the sandbox reports, one JSON document a line.
 type status struct {
 	ended chan struct{} // closed when it reports no more
 
@@ -21,6 +22,7 @@ type status struct {
 	child   int // pid of the sandbox's first process
 	program int // pid of the program, 0 before it was seen
 	exit    *int
+	said    string // why the program was not started, "" if it was
 }
 
 func newStatus() *status { return &status{ended: make(chan struct{})} }
@@ -33,8 +35,9 @@ func (st *status) read(r io.Reader) {
 	lines := bufio.NewScanner(io.LimitReader(r, maxStatus))
 	for lines.Scan() {
 		var doc struct {
-			Child int  `json:"child-pid"`
-			Exit  *int `json:"exit-code"`
+			Child int    `json:"child-pid"`
+			Exit  *int   `json:"exit-code"`
+			Error string `json:"error"`
 		}
 		if json.Unmarshal(lines.Bytes(), &doc) != nil {
 			continue
@@ -45,6 +48,9 @@ func (st *status) read(r io.Reader) {
 		}
 		if doc.Exit != nil {
 			st.exit = doc.Exit
+		}
+		if st.said == "" {
+			st.said = doc.Error
 		}
 		st.mu.Unlock()
 	}
@@ -57,6 +63,13 @@ func (st *status) exitCode() (int, bool) {
 		return 0, false
 	}
 	return *st.exit, true
+}
+
+// refusal is why the program was not started, "" when nothing was said.
+func (st *status) refusal() string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.said
 }
 
 // signal sends sig to the program, which is the child of the sandbox's first
@@ -103,20 +116,26 @@ func (st *status) stuck() bool {
 	return s == 'Z' || s == 'X' || s == 0
 }
 
-// children lists the children of a process, the oldest first.
+// children lists the children of a process, those of each thread from the
+// oldest on.
 func children(pid int) []int {
 	if pid == 0 {
 		return nil
 	}
-	name := strconv.Itoa(pid)
-	data, err := os.ReadFile("/proc/" + name + "/task/" + name + "/children")
+	lists, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/children") // each thread has its own
 	if err != nil {
 		return nil
 	}
 	var all []int
-	for _, field := range strings.Fields(string(data)) {
-		if child, err := strconv.Atoi(field); err == nil {
-			all = append(all, child)
+	for _, list := range lists {
+		data, err := os.ReadFile(list)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for _, field := range strings.Fields(string(data)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				all = append(all, child)
+			}
 		}
 	}
 	return all

@@ -5,57 +5,56 @@ import (
 	"path/filepath"
 	"strings"
 
+	"astrid/kernel/capsule/proc/jail"
 	"astrid/kernel/fault"
 )
 
-// plan collects bubblewrap's arguments; later mounts lie over earlier ones.
+// plan collects the mounts of a sandbox; later ones lie over earlier ones. Both
+// makers of sandboxes work from it.
 type plan struct {
-	s    *Sandbox
-	dir  string // the workspace, resolved
-	home string // Astrid's home, resolved
-	user string // the user's home, resolved, or ""
-	args []string
+	s      *Sandbox
+	dir    string // the workspace, resolved
+	home   string // Astrid's home, resolved
+	user   string // the user's home, resolved, or ""
+	mounts []jail.Mount
 }
 
-func (p *plan) add(args ...string) { p.args = append(p.args, args...) }
+func (p *plan) bind(source, at string) { p.add(jail.Mount{Kind: jail.Bind, Source: source, At: at}) }
 
-// args is everything up to the command.
-func (s *Sandbox) args() ([]string, error) {
+func (p *plan) show(source, at string) {
+	p.add(jail.Mount{Kind: jail.ReadOnlyBind, Source: source, At: at})
+}
+
+func (p *plan) empty(at string, mode uint32) {
+	p.add(jail.Mount{Kind: jail.Tmpfs, At: at, Mode: mode})
+}
+
+func (p *plan) add(m jail.Mount) { p.mounts = append(p.mounts, m) }
+
+// mounts is the file system that the program sees.
+func (s *Sandbox) mounts() ([]jail.Mount, error) {
 	p := &plan{s: s, dir: real(s.Dir), home: real(s.Home)}
 	if s.UserHome != "" {
 		p.user = real(s.UserHome)
 	}
-	p.namespaces()
 	p.machine()
 	if err := p.caches(); err != nil {
 		return nil, err
 	}
 	p.secrets()
 	if !p.covered(p.home) {
-		p.add("--perms", "0700", "--tmpfs", p.home)
+		p.empty(p.home, 0o700)
 	}
 	if p.dir != "/" {
-		p.add("--bind", s.View, p.dir)
+		p.bind(s.View, p.dir)
 	}
 	if s.Program != "" {
-		p.add("--ro-bind", s.Program, Program)
+		p.show(s.Program, Program)
 	}
 	if err := p.readable(); err != nil {
 		return nil, err
 	}
-	p.add("--chdir", s.Cwd)
-	return p.args, nil
-}
-
-func (p *plan) namespaces() {
-	p.add("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try")
-	if !p.s.Net {
-		p.add("--unshare-net")
-	}
-	p.add("--cap-drop", "ALL", "--die-with-parent")
-	if newSession(p.s.Stdin, p.s.Stdout, p.s.Stderr) {
-		p.add("--new-session")
-	}
+	return p.mounts, nil
 }
 
 // private are the directories that each program has to itself.
@@ -64,15 +63,16 @@ func private() []string { return []string{"/tmp", "/var/tmp", "/run"} }
 // machine is the file system around the view.
 func (p *plan) machine() {
 	if p.dir == "/" {
-		p.add("--bind", p.s.View, "/")
+		p.bind(p.s.View, "/")
 	} else {
-		p.add("--ro-bind", "/", "/")
+		p.show("/", "/")
 	}
-	p.add("--dev", "/dev", "--proc", "/proc")
+	p.add(jail.Mount{Kind: jail.Dev, At: "/dev"})
+	p.add(jail.Mount{Kind: jail.Proc, At: "/proc"})
 	p.guardProc()
 	for _, dir := range private() {
 		if st, err := os.Lstat(dir); err == nil && st.IsDir() {
-			p.add("--perms", "1777", "--tmpfs", dir)
+			p.empty(dir, 0o1777)
 		}
 	}
 }
@@ -81,14 +81,14 @@ func (p *plan) machine() {
 // has no capability: those files ask for no more than the uid, and the root of
 // the sandbox is the root of the machine.
 func (p *plan) guardProc() {
-	for _, dir := range []string{"/proc/sys", "/proc/fs", "/proc/acpi", "/proc/scsi"} {
+	for _, dir := range []string{"/proc/sys", "/proc/fs", "/proc/acpi", "/proc/scsi", "/proc/irq", "/proc/bus"} {
 		if st, err := os.Lstat(dir); err == nil && st.IsDir() {
-			p.add("--ro-bind", dir, dir)
+			p.show(dir, dir)
 		}
 	}
 	for _, file := range []string{"/proc/sysrq-trigger", "/proc/kcore", "/proc/keys", "/proc/timer_list"} {
 		if _, err := os.Lstat(file); err == nil {
-			p.add("--ro-bind", "/dev/null", file)
+			p.show(os.DevNull, file)
 		}
 	}
 }
@@ -121,9 +121,9 @@ func (p *plan) readable() error {
 		case within(path, p.dir) || within(p.dir, path):
 			return fault.New(fault.Denied, "--read %s overlaps the workspace %s, which the command sees as the view", want, p.dir)
 		}
-		p.add("--ro-bind", path, path)
+		p.show(path, path)
 		if clean := filepath.Clean(want); clean != path && !p.visible(clean) {
-			p.add("--symlink", path, clean)
+			p.add(jail.Mount{Kind: jail.Symlink, Source: path, At: clean})
 		}
 	}
 	return nil
