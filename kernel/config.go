@@ -18,6 +18,7 @@ type Config struct {
 	UserHome string       // the user's home directory, a workspace that needs confirmation; may be empty
 	Environ  []string     // of view servers
 	Bwrap    string       // bubblewrap, for programs of capsules; empty: there is none
+	Jailer   string       // makes sandboxes where there is no Bwrap (see proc.Sandbox); empty: there is none
 	Build    string       // build id; default "unknown"
 	Log      *slog.Logger // default: discarded
 

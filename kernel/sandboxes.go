@@ -65,7 +65,7 @@ func (s sandboxes) run(ctx context.Context, session string, argv []string, stdou
 // sandbox is one around a view, for a program of a capsule.
 func (k *Kernel) sandbox(view, dir, cache string) proc.Sandbox {
 	return proc.Sandbox{
-		Bwrap: k.config.Bwrap, View: view, Dir: dir, Cwd: dir, Home: k.Home.String(), UserHome: k.config.UserHome,
+		Bwrap: k.config.Bwrap, Jailer: k.config.Jailer, View: view, Dir: dir, Cwd: dir, Home: k.Home.String(), UserHome: k.config.UserHome,
 		Cache: cache, Env: allowed(k.config.Environ),
 	}
 }

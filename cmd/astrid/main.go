@@ -10,9 +10,11 @@ import (
 	"syscall"
 
 	"astrid/cmd/astrid/internal/cli"
+	"astrid/kernel/capsule/proc/jail"
 )
 
 func main() {
+	jail.Main(os.Args)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second one ends the program at once
 	env := &cli.Env{

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -74,7 +73,7 @@ func (a *app) serveKernel(ctx context.Context, c kernel.Config, ready func(conte
 	}
 	defer log.Close()
 	c.Log = slog.New(kernelHandler(io.MultiWriter(a.Stderr, log), c))
-	c.Bwrap, _ = exec.LookPath("bwrap") // without it programs of capsules are refused
+	c.Bwrap, c.Jailer = sandboxMakers()
 	if c.Listener, err = activated(); err != nil {
 		return err
 	}

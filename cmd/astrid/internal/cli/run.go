@@ -30,12 +30,14 @@ workspace's own path, and can reach nothing else that matters:
     can be read
 
 A signal is handed on to the program; a second one, or five seconds after a
-SIGTERM, ends it with everything that it started. (Ctrl-C on a terminal is the
-program's own; three in two seconds end it.)
+SIGTERM, ends it with everything that it started. (Where it shares our terminal
+Ctrl-C is its own, and three in two seconds end it.)
 
 When it ends, what differs from the workspace is listed on standard error. The
 exit code is the program's, 128+n when signal n ended it, 125 when Astrid could
-not run it. Where the sandbox cannot be made nothing is run.`
+not run it. The sandbox is bubblewrap's where that is installed, else Astrid's
+own; where it cannot be made nothing is run. A program in it can make no user
+namespaces and has no io_uring.`
 
 // ownFailure is the exit code when the command was not run.
 const ownFailure = 125
@@ -121,13 +123,20 @@ func (a *app) sandbox(s wire.Session, net bool, read []string) (*proc.Sandbox, e
 	if !filepath.IsAbs(userHome) {
 		userHome = ""
 	}
-	bwrap, _ := exec.LookPath("bwrap")
+	bwrap, jailer := sandboxMakers()
 	return &proc.Sandbox{
-		Bwrap: bwrap,
-		View:  s.Workspace, Dir: s.Base, Cwd: inside(s, dir), Home: h.String(), UserHome: userHome,
+		Bwrap: bwrap, Jailer: jailer,
+		View: s.Workspace, Dir: s.Base, Cwd: inside(s, dir), Home: h.String(), UserHome: userHome,
 		Cache: h.Cache(s.Name), Read: read, Net: net, Env: a.Environ,
 		Stdin: a.Stdin, Stdout: a.Stdout, Stderr: a.Stderr,
 	}, nil
+}
+
+// sandboxMakers are bubblewrap, where it is installed, and this very program,
+// which makes sandboxes where it is not.
+func sandboxMakers() (bwrap, jailer string) {
+	bwrap, _ = exec.LookPath("bwrap")
+	return bwrap, "/proc/self/exe"
 }
 
 // inside is the directory in which a command starts: the user's own, seen
