@@ -27,9 +27,11 @@
 // # Where the makers differ
 //
 // With Net the program shares the network namespace: in bubblewrap's sandbox
-// abstract sockets included, in our own not where Landlock has scopes. Our own has
-// Landlock as a second wall, and its first process cannot be traced; that of
-// bubblewrap is not under the filter, so the filter and a mount over /proc/1 keep
-// the program away from it. On a processor that Filter does not know bubblewrap's
+// abstract sockets included, in our own not where Landlock has scopes. What is
+// mounted on the machine later comes into the sandbox with the propagation that
+// lets views be unmounted, and is writable in bubblewrap's; our own has Landlock
+// as a second wall. Its first process cannot be traced; that of bubblewrap is not
+// under the filter, so the filter and a mount over /proc/1 keep the program away
+// from it. On a processor that Filter does not know bubblewrap's
 // sandbox has none, and our own is refused.
 package proc

@@ -8,11 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"astrid/kernel/capsule/proc/jail"
 )
 
 //go:embed testdata/escape.py
@@ -81,7 +85,7 @@ func testAbstractSocketsAreOutOfReach(t *testing.T, w *world) {
 func TestTheProgramHasNoPrivilege(t *testing.T) { each(t, testTheProgramHasNoPrivilege) }
 
 func testTheProgramHasNoPrivilege(t *testing.T, w *world) {
-	out, _ := w.sh(`cat /proc/self/status; ulimit -c; ulimit -H -c`)
+	out, _ := w.sh(`cat /proc/self/status /proc/self/limits; ulimit -c; ulimit -H -c`)
 	for _, want := range []string{
 		"CapInh:\t0000000000000000\n", "CapPrm:\t0000000000000000\n", "CapEff:\t0000000000000000\n", "CapBnd:\t0000000000000000\n",
 		"CapAmb:\t0000000000000000\n", "NoNewPrivs:\t1\n", "Seccomp:\t2\n", "\n0\n0\n",
@@ -90,6 +94,11 @@ func testTheProgramHasNoPrivilege(t *testing.T, w *world) {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
+	}
+	if processes := regexp.MustCompile(`(?m)^Max processes +(\d+) +(\d+) `).FindStringSubmatch(out); processes == nil {
+		t.Errorf("no limit of processes in\n%s", out)
+	} else if n, err := strconv.Atoi(processes[2]); err != nil || n > jail.MaxProcesses {
+		t.Errorf("%d processes", n)
 	}
 }
 

@@ -16,7 +16,7 @@ func (h *helper) first() error {
 		return os.NewSyscallError("prctl", err)
 	}
 	if err := settle(h.plan.Mounts); err != nil {
-		return fmt.Errorf("make the file system: %w%s", err, Obstacle(err))
+		return fmt.Errorf("make the file system: %w", err)
 	}
 	if !h.plan.Net {
 		if err := loopback(); err != nil {
@@ -25,7 +25,7 @@ func (h *helper) first() error {
 	}
 	pid, err := h.start("enter", h.below())
 	if err != nil {
-		return fmt.Errorf("start the program: %w%s", err, Obstacle(err))
+		return fmt.Errorf("start the program: %w%s", err, obstacle(err))
 	}
 	h.memory.Close()
 	status, err := waitFor(pid)

@@ -21,17 +21,18 @@ func (h *helper) monitor() error {
 	}
 	pid, err := h.start("init", h.namespaces())
 	if err != nil {
-		return fmt.Errorf("make the namespaces: %w%s", err, Obstacle(err))
+		return fmt.Errorf("make the namespaces: %w%s", err, obstacle(err))
 	}
 	h.say("child-pid", pid)
 	status, err := waitFor(pid)
 	if err != nil {
 		return err
 	}
-	if status.Signaled() {
-		_ = unix.Kill(os.Getpid(), unix.SIGKILL) // nobody but us kills it
+	if status.Signaled() || status.ExitStatus() != 0 {
+		// It was killed, or it has said what is wrong: this is no program's status.
+		_ = unix.Kill(os.Getpid(), unix.SIGKILL)
 	}
-	os.Exit(status.ExitStatus())
+	os.Exit(0)
 	return nil
 }
 

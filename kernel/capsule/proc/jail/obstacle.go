@@ -8,9 +8,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Obstacle names the setting of this machine that explains err, and what to do,
-// for the end of a sentence; "" when err is of another kind.
-func Obstacle(err error) string {
+// obstacle names the setting of this machine that explains why a user namespace
+// was not made or is of no use, and what to do, for the end of a sentence; "" when
+// err is of another kind.
+func obstacle(err error) string {
 	none := setting("user/max_user_namespaces") == "0"
 	switch {
 	case none || errors.Is(err, unix.ENOSPC):

@@ -1,7 +1,8 @@
 package jail
 
 import (
-	"strconv"
+	"errors"
+	"fmt"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,7 +37,11 @@ func openSource(path string, attributes int) (int, error) {
 	err = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &unix.MountAttr{Attr_set: uint64(attributes)})
 	if err != nil {
 		unix.Close(fd)
-		return -1, at(path, "mount_setattr", err)
+		err = at(path, "mount_setattr", err)
+		if errors.Is(err, unix.ENOSYS) {
+			err = fmt.Errorf("%w; Astrid's own sandbox needs Linux 5.12: install the package bubblewrap", err)
+		}
+		return -1, err
 	}
 	return fd, nil
 }
@@ -48,6 +53,3 @@ func closeAll(fds []int) {
 		}
 	}
 }
-
-// mode is a mode as options of mounts want it.
-func mode(m uint32) string { return "0" + strconv.FormatUint(uint64(m), 8) }

@@ -2,8 +2,10 @@ package jail
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +22,7 @@ func settle(mounts []Mount) error {
 	}
 	// What is unmounted outside is to go inside too, and nothing the other way.
 	if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
-		return os.NewSyscallError("mount", err)
+		return fmt.Errorf("mount /: %w%s", err, obstacle(err))
 	}
 	sources, err := openSources(mounts)
 	defer closeAll(sources)
@@ -65,9 +67,13 @@ func (t tree) add(m Mount, source int, devices []int) error {
 	case Bind, ReadOnlyBind:
 		return t.attach(source, m.At)
 	case Tmpfs:
-		return t.fresh("tmpfs", m.At, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, "mode", mode(m.Mode))
+		return t.fresh("tmpfs", m.At, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, "mode", "0"+strconv.FormatUint(uint64(m.Mode), 8))
 	case Proc:
-		return t.fresh("proc", m.At, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+		err := t.fresh("proc", m.At, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+		if errors.Is(err, unix.EPERM) {
+			err = fmt.Errorf("%w; parts of /proc are covered here, as containers do it: start the container with --security-opt systempaths=unconfined", err)
+		}
+		return err
 	case Dev:
 		return t.dev(m.At, devices)
 	case Symlink:
@@ -116,7 +122,7 @@ func (t tree) fresh(kind, place string, attributes int, options ...string) error
 
 // place opens a directory or a file in the tree, and makes it when it is missing.
 func (t tree) place(name string, dir bool) (int, error) {
-	fd, err := t.open(name, 0)
+	fd, err := t.open(name)
 	if !errors.Is(err, unix.ENOENT) {
 		return fd, at(name, "open", err)
 	}
@@ -134,13 +140,13 @@ func (t tree) place(name string, dir bool) (int, error) {
 	if err != nil {
 		return -1, at(name, "make", err)
 	}
-	fd, err = t.open(name, 0)
+	fd, err = t.open(name)
 	return fd, at(name, "open", err)
 }
 
-func (t tree) open(name string, flags uint64) (int, error) {
+func (t tree) open(name string) (int, error) {
 	return unix.Openat2(t.root, strings.TrimLeft(name, "/"), &unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_CLOEXEC | flags,
+		Flags:   unix.O_PATH | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})
 }
