@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -135,5 +136,25 @@ func TestATerminalIsAskedAndWhatWasShownIsDone(t *testing.T) {
 	}
 	if status, out := c.run("", "run", "--", "sh", "-c", "tty; exit 3"); status != 3 {
 		t.Errorf("%d: %s", status, out)
+	}
+	c.interruptsRun()
+}
+
+// interruptsRun wants Ctrl-C to be the program's, in the sandbox of each maker.
+// Where bubblewrap and its program share the terminal, bubblewrap heeds it first.
+func (c *terminal) interruptsRun() {
+	c.Helper()
+	env := c.env
+	defer func() { c.env = env }()
+	makers := map[string]string{"our own": "PATH=/nowhere"}
+	if shared, err := os.ReadFile("/proc/sys/dev/tty/legacy_tiocsti"); err != nil || !strings.HasPrefix(string(shared), "0") {
+		makers["bubblewrap"] = "PATH=" + os.Getenv("PATH")
+	}
+	for maker, path := range makers {
+		c.env = append(slices.Clone(env), path)
+		script := `trap 'echo mine; exit 9' INT; echo '[y/N]'; while :; do /bin/sleep 0.05; done`
+		if status, out := c.run(interrupt, "run", "--", "/bin/sh", "-c", script); status != 9 || !strings.Contains(out, "mine") {
+			c.Errorf("%s: %d: %s", maker, status, out)
+		}
 	}
 }
