@@ -22,7 +22,8 @@ func writing(abi int) uint64 {
 
 // confine lets this thread, and the program that it becomes, write only to what
 // is mounted writable. Where the kernel has no Landlock, or the first that
-// forbids every move between directories, it does nothing.
+// forbids every move between directories, it does nothing. (Three calls, for one
+// thread that keeps to them: what a library adds is for programs of many threads.)
 func confine(mounts []Mount) error {
 	abi, err := landlockABI()
 	if err != nil || abi < 2 {
