@@ -52,8 +52,8 @@ func TestFirstScreen(t *testing.T) {
 	} else {
 		f.Close()
 	}
-	if out, err := exec.Command("bwrap", "--unshare-user", "--ro-bind", "/", "/", "true").CombinedOutput(); err != nil {
-		t.Skipf("needs bubblewrap: %v: %s", err, out)
+	if out, err := exec.Command("unshare", "--user", "true").CombinedOutput(); err != nil {
+		t.Skipf("needs user namespaces: %v: %s", err, out)
 	}
 	// The home is not one of t's: its path would be too long for a socket.
 	home, err := os.MkdirTemp("", "astrid-readme")
