@@ -74,10 +74,24 @@ func (c *terminal) open() (master, slave *os.File) {
 	if err == nil {
 		slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	}
+	if err == nil {
+		err = keepOutput(int(slave.Fd()))
+	}
 	if err != nil {
 		c.Skip("needs a pseudo-terminal: ", err)
 	}
 	return master, slave
+}
+
+// keepOutput has a terminal keep what was written to it when an interrupt comes:
+// otherwise it drops the answer of a program that is quick.
+func keepOutput(fd int) error {
+	settings, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	settings.Lflag |= unix.NOFLSH
+	return unix.IoctlSetTermios(fd, unix.TCSETS, settings)
 }
 
 func TestATerminalIsAskedAndWhatWasShownIsDone(t *testing.T) {
