@@ -36,8 +36,17 @@ func ipcPublish(topic, payload uint64)
 //go:wasmimport extism:host/user astrid_ipc_subscribe
 func ipcSubscribe(pattern uint64) uint64
 
+//go:wasmimport extism:host/user astrid_ipc_unsubscribe
+func ipcUnsubscribe(handle uint64)
+
 //go:wasmimport extism:host/user astrid_ipc_recv
 func ipcRecv(handle, timeout uint64) uint64
+
+//go:wasmimport extism:host/user astrid_uplink_register
+func uplinkRegister(name, platform, profile uint64) uint64
+
+//go:wasmimport extism:host/user astrid_uplink_send
+func uplinkSend(uplink, user, content uint64) uint64
 
 //go:wasmimport extism:host/user astrid_kv_get
 func kvGet(key uint64) uint64
@@ -158,6 +167,29 @@ func (s Subscription) Receive(timeout time.Duration) (messages []Message, lost i
 	}
 	decode(take(ipcRecv(text(string(s)), text(strconv.FormatInt(timeout.Milliseconds(), 10)))), &out)
 	return out.Messages, out.Dropped + out.Lagged
+}
+
+// Close ends the subscription.
+func (s Subscription) Close() { ipcUnsubscribe(text(string(s))) }
+
+// Uplink is a connection to a platform, such as a chat, that the capsule holds.
+type Uplink string
+
+// RegisterUplink says that there is one, once for each name and platform: it is
+// for a capsule with a loop, whose manifest has capabilities.uplink or an [[uplink]].
+// profile is chat, interactive, notify or bridge.
+func RegisterUplink(name, platform, profile string) Uplink {
+	return Uplink(take(uplinkRegister(text(name), text(platform), text(profile))))
+}
+
+// Send says on uplink.v1.inbound what a user of the platform said, on behalf of the
+// user whose account that is. It is false when nobody could be told.
+func (u Uplink) Send(user, content string) bool {
+	var out struct {
+		OK bool `json:"ok"`
+	}
+	decode(take(uplinkSend(text(string(u)), text(user), text(content))), &out)
+	return out.OK
 }
 
 // Get reads a value of the capsule's own; nil when there is none.

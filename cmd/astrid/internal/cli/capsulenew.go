@@ -27,8 +27,11 @@ func (a *app) capsuleNewCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new NAME",
 		Short: "Begin a capsule: a directory with a manifest and source",
-		Long:  "Makes a directory NAME with the manifest and source of a small capsule that works: tool (the default) or interceptor, in Go and with the SDK; mcp, a server of the Model Context Protocol in Python; or static.",
-		Args:  exactly("NAME"),
+		Long: `Makes a directory NAME with the manifest and source of a small capsule that works. To
+begin with: tool (the default), interceptor or uplink, in Go and with the SDK; mcp, a
+server of the Model Context Protocol in Python; or static. To copy from: files, git,
+careful (asks before it acts), guard (protects paths) and daemon (runs by a schedule).`,
+		Args: exactly("NAME"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir, err := a.dir()
 			if err != nil {
@@ -43,8 +46,17 @@ func (a *app) capsuleNewCommand() *cobra.Command {
 			return a.done(wire.None{}, "%s is there; in it, astrid capsule build and astrid capsule install .", args[0])
 		},
 	}
-	cmd.Flags().StringVar(&template, "template", "tool", "tool, interceptor, mcp or static")
+	cmd.Flags().StringVar(&template, "template", "tool", strings.Join(templateNames(), ", "))
 	return cmd
+}
+
+// templateNames lists the templates there are.
+func templateNames() (names []string) {
+	list, _ := templates.ReadDir("capsules") // embedded: it is there
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	return names
 }
 
 // begin writes a capsule from a template.
@@ -57,7 +69,7 @@ func begin(dir, name, template string) error {
 		_, err = fs.Stat(from, capsule.ManifestName)
 	}
 	if err != nil {
-		return fault.New(fault.Usage, "there is no template %.40q; there are tool, interceptor, mcp and static", template)
+		return fault.New(fault.Usage, "there is no template %.40q; there are %s", template, strings.Join(templateNames(), ", "))
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return fault.Wrap(fault.KindOf(err), err, "make the capsule")
