@@ -131,7 +131,7 @@ func TestTheTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{". 700", "last-error 400", "sessions 700", "shutdown 600", "status 400", "version 400",
-		"metrics 400", "log 400", "events 400", "call 600", "ask 600", "approvals 700", "approvals/1 600", "allowances 700", "allowances/revoke 600",
+		"metrics 400", "log 400", "events 400", "call 600", "ask 600", "approvals 700", "approvals/1 600", "questions 700", "questions/1 600", "allowances 700", "allowances/revoke 600",
 		"capabilities 700", "capabilities/c 400", "capabilities/grant 600", "capabilities/revoke 600", "capabilities/add 600",
 		"identity 700", "identity/root 400", "identity/create 600", "identity/link 600", "identity/unlink 600", "identity/tokens 400", "identity/revoke 600",
 		"audit 700", "audit/log 400", "audit/verify 400", "capsules 700", "capsules/demo 700", "capsules/demo/status 400", "capsules/demo/log 400", "capsules/reload 600", "capsules/install 600", "capsules/remove 600", "capsules/trust 600", "capsules/enable 600", "capsules/disable 600", "capsules/call 600",
@@ -284,7 +284,7 @@ func TestFilesAgreeWithTheTable(t *testing.T) {
 		op.About: "status", op.Version: "version", op.Shutdown: "shutdown", op.List: "sessions", op.Metrics: "metrics", op.Log: "log",
 		op.Users: "identity", op.CreateUser: "identity/create", op.LinkUser: "identity/link", op.UnlinkUser: "identity/unlink",
 		op.Tokens: "identity/tokens", op.RevokeToken: "identity/revoke", op.Caps: "capabilities", op.GrantCap: "capabilities/grant",
-		op.RevokeCap: "capabilities/revoke", op.AddCap: "capabilities/add", op.Ask: "ask", op.Pending: "approvals", op.Approve: "approvals/1", op.Allowances: "allowances",
+		op.RevokeCap: "capabilities/revoke", op.AddCap: "capabilities/add", op.Ask: "ask", op.Pending: "approvals", op.Approve: "approvals/1", op.Questions: "questions", op.AnswerQuestion: "questions/1", op.Allowances: "allowances",
 		op.RevokeAllowance: "allowances/revoke", op.AuditRead: "audit/log", op.AuditVerify: "audit/verify", op.BusStatus: "bus/status",
 		op.Publish: "bus/publish", op.Events: "events", op.CapsuleInfos: "capsules", op.LogOfCapsule: "capsules/demo/log", op.ReloadCapsules: "capsules/reload",
 		op.InstallCapsule: "capsules/install", op.RemoveCapsule: "capsules/remove", op.TrustCapsule: "capsules/trust", op.EnableCapsule: "capsules/enable",

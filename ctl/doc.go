@@ -12,6 +12,7 @@
 //	                       it is not listed: grep -r of the tree ends
 //	ctl/ask                ACTION RESOURCE [REASON [RISK]]; the write returns with the answer
 //	ctl/approvals/ID       a request that waits; a line answers it: approve, approve_session, approve_always, deny
+//	ctl/questions/ID       a question of a capsule; a line answers it: decline, FIELD=VALUE, or a JSON object
 //	ctl/allowances/ID      what was allowed for longer;  revoke: ID
 //	ctl/capabilities/ID    tokens;  grant: USER RESOURCE PERMISSION…   revoke: ID   add: TOKEN
 //	ctl/identity/NAME      users;   create: NAME   link: PLATFORM ACCOUNT USER [METHOD]   unlink: PLATFORM ACCOUNT

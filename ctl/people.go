@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"astrid/fs/mem"
+	"astrid/kernel/fault"
 	"astrid/kernel/op"
 	"astrid/kernel/wire"
 )
@@ -29,6 +30,40 @@ func (t *Tree) answer(id string) func(context.Context, string) ([]byte, bool, er
 			return nil, false, err
 		}
 		return t.perform(ctx, op.Approve, params)
+	}
+}
+
+// questions is the directory of what capsules ask: a file shows a question and takes
+// the answer to it.
+func (t *Tree) questions() mem.Folder {
+	return listed(t, op.Questions, func(q wire.Question) string { return q.ID }, func(q wire.Question) mem.Item {
+		return mem.Lines(maxLine, t.writer("", op.AnswerQuestion, t.answerQuestion(q.ID))).And(fixed(q))
+	}, nil)
+}
+
+// answerQuestion takes a line: decline, the only field as FIELD=VALUE, or all of
+// them as a JSON object.
+func (t *Tree) answerQuestion(id string) func(context.Context, string) ([]byte, bool, error) {
+	return func(ctx context.Context, line string) ([]byte, bool, error) {
+		req := wire.AnswerQuestion{ID: id}
+		name, value, pair := strings.Cut(strings.TrimSpace(line), "=")
+		switch {
+		case strings.TrimSpace(line) == "":
+			return nil, false, nil
+		case strings.HasPrefix(name, "{"):
+			req.Content = wire.Raw(strings.TrimSpace(line))
+		case name == "decline" && !pair:
+			req.Decline = true
+		case pair:
+			req.Values = map[string][]string{name: {value}}
+		default:
+			return nil, true, fault.New(fault.Usage, "an answer is decline, FIELD=VALUE, or a JSON object of the fields")
+		}
+		params, err := wire.EncodeExact(req)
+		if err != nil {
+			return nil, true, fault.New(fault.Usage, "the answer is no JSON")
+		}
+		return t.perform(ctx, op.AnswerQuestion, params)
 	}
 }
 

@@ -17,6 +17,7 @@ func TestPeopleAndTheirRights(t *testing.T) {
 	for name, want := range map[string]string{
 		"identity/root":   "name: root\n",
 		"approvals/1":     "risk-level: low\n",
+		"questions/1":     "message: how many\n",
 		"capabilities/c":  "permissions: [\"invoke\"]\n",
 		"metrics":         "astrid_up 1\n",
 		"log":             "msg=test\n",

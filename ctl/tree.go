@@ -72,6 +72,7 @@ func (t *Tree) build() (*mem.Tree, error) {
 		"call":          t.lines("", "call", t.call),
 		"ask":           t.takes(op.Ask, "action", "resource", "reason?", "risk_level?"),
 		"approvals":     t.approvals(),
+		"questions":     t.questions(),
 		"allowances":    t.allowances(),
 		"capabilities":  t.capabilities(),
 		"identity":      t.identity(),

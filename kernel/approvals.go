@@ -59,7 +59,12 @@ func (a approvals) Answer(ctx context.Context, req wire.AnswerApproval) (wire.As
 }
 
 // SessionOf implements op.Approvals.
-func (a approvals) SessionOf(request string) string { return a.k.Approvals.SessionOf(request) }
+func (a approvals) SessionOf(request string) string {
+	if s := a.k.Questions.SessionOf(request); s != "" {
+		return s
+	}
+	return a.k.Approvals.SessionOf(request)
+}
 
 // domainApprove begins what is signed to approve a request:
 //

@@ -53,7 +53,7 @@ func (p plugged) Install(ctx context.Context, req wire.InstallCapsule) (done wir
 }
 
 func (p plugged) installer(agree func(context.Context, capsule.Installation) error) capsule.Installer {
-	return capsule.Installer{Root: p.k.Home.Capsules(), Now: time.Now, Agree: agree, Granted: func(id capsule.ID) capsule.Rights {
+	return capsule.Installer{Root: p.k.Home.Capsules(), Now: time.Now, Agree: agree, Prepare: p.runHook, Granted: func(id capsule.ID) capsule.Rights {
 		have, _, err := p.k.grants.of(id)
 		if err != nil {
 			p.k.config.Log.Warn("what was granted to a capsule is asked for again", "capsule", id, "err", err)

@@ -16,22 +16,44 @@ import (
 // environment finds what people have set for a capsule, or its defaults. What is
 // missing is asked for, and keeps the capsule from being loaded.
 func (p plugins) environment(f capsule.Found) (map[string]string, error) {
+	env, missing, err := p.values(f)
+	if err != nil || len(missing) == 0 {
+		return env, err
+	}
+	payload, err := wire.NewPayload(wire.TypeOnboardingRequired, map[string]any{"capsule_id": f.Package.Name, "fields": missing})
+	p.k.publish(bus.Message{Topic: "astrid.v1.onboarding.required"}, payload, err)
+	return nil, fault.New(fault.Denied, "the capsule %s needs values that nobody has set: write them to %s and run astrid capsule reload", f.Package.Name, filepath.Join(f.Dir, ".env.json"))
+}
+
+// values are those that are set, secrets that its hook asked for, and defaults;
+// missing are the others, as frontends ask for them.
+func (p plugins) values(f capsule.Found) (env map[string]string, missing []any, err error) {
 	set := map[string]string{}
+	_, secrets, err := p.spaces(f.Package.Name)
+	if err != nil {
+		return nil, nil, err
+	}
 	data, err := home.ReadPrivate(filepath.Join(f.Dir, ".env.json"), capsule.MaxManifest)
 	switch {
 	case err == nil:
 		if err := wire.Decode(data, &set); err != nil {
-			return nil, fault.Wrap(fault.Usage, err, "read what is set for the capsule %s", f.Package.Name)
+			return nil, nil, fault.Wrap(fault.Usage, err, "read what is set for the capsule %s", f.Package.Name)
 		}
 	case !errors.Is(err, os.ErrNotExist):
-		return nil, err
+		return nil, nil, err
 	}
-	var missing []any
-	env := map[string]string{}
+	env = map[string]string{}
 	for key, e := range f.Env {
 		value, there := set[key]
 		switch {
 		case there:
+		case e.Type == "secret" && len(e.Enum) <= 1:
+			var secret []byte
+			if secret, err = secrets.Get(key); err == nil {
+				value, there = string(secret), true
+			} else if e.Default != nil {
+				value, there = defaultText(e.Default), true
+			}
 		case len(e.Enum) <= 1 && e.Default != nil:
 			value, there = defaultText(e.Default), true
 		}
@@ -41,12 +63,7 @@ func (p plugins) environment(f capsule.Found) (map[string]string, error) {
 		}
 		env[key] = value
 	}
-	if len(missing) == 0 {
-		return env, nil
-	}
-	payload, err := wire.NewPayload(wire.TypeOnboardingRequired, map[string]any{"capsule_id": f.Package.Name, "fields": missing})
-	p.k.publish(bus.Message{Topic: "astrid.v1.onboarding.required"}, payload, err)
-	return nil, fault.New(fault.Denied, "the capsule %s needs values that nobody has set: write them to %s and run astrid capsule reload", f.Package.Name, filepath.Join(f.Dir, ".env.json"))
+	return env, missing, nil
 }
 
 func defaultText(v any) string {

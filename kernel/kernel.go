@@ -21,6 +21,7 @@ import (
 	"astrid/kernel/identity"
 	"astrid/kernel/idle"
 	"astrid/kernel/op"
+	"astrid/kernel/question"
 	"astrid/kernel/router"
 	"astrid/kernel/session"
 	"astrid/kernel/socket"
@@ -45,6 +46,7 @@ type Kernel struct {
 	Allowances *cap.Allowances
 	Identity   *identity.Store
 	Approvals  *approve.Desk
+	Questions  *question.Desk
 	Ops        *op.Table
 	Ctl        *ctl.Server
 	Socket     *socket.Server

@@ -69,11 +69,7 @@ func unchanged(f capsule.Found) error {
 func (p plugins) host(f capsule.Found, env map[string]string) (*host.Host, error) {
 	k := p.k
 	id := f.Package.Name
-	kv, err := k.State.Space(store.Capsule(string(id)), store.SpaceOptions{Quota: k.Settings.CapsuleQuota})
-	if err != nil {
-		return nil, err
-	}
-	secrets, err := k.State.Space(store.Namespace("secret:"+string(id)), store.SpaceOptions{Sync: true})
+	kv, secrets, err := p.spaces(id)
 	if err != nil {
 		return nil, err
 	}

@@ -122,6 +122,7 @@ func (k *Kernel) Stop(reason string) error {
 	k.lifecycle("kernel_shutdown", bus.Message{}, map[string]any{"reason": reason})
 	k.Ops.Close(reason)
 	k.Approvals.Close(reason)
+	k.Questions.Close(reason)
 	ctx, cancel := context.WithTimeout(context.Background(), k.config.StopTimeout)
 	defer cancel()
 	done := make(chan error, 1)

@@ -100,7 +100,7 @@ func (s *servers) server(id string, argv []string) *mcp.Server {
 	full := "capsule:" + name + ":" + id
 	var server *mcp.Server
 	server = mcp.New(mcp.Config{
-		Capsule: name, Server: id, Log: s.k.config.Log.With("capsule", name, "server", id), Root: s.root,
+		Capsule: name, Server: id, Log: s.k.config.Log.With("capsule", name, "server", id), Root: s.root, Approve: s.elicited,
 		Launch: func(ctx context.Context, session string, stdin, stdout, stderr *os.File) error {
 			return s.launch(ctx, session, argv, stdin, stdout, stderr)
 		},

@@ -136,6 +136,7 @@ func (k *Kernel) openIdentity(context.Context) (err error) {
 }
 
 func (k *Kernel) openApprovals(context.Context) (err error) {
+	k.openQuestions()
 	k.Approvals, err = approve.New(approve.Config{
 		Store: k.State, Memory: memory{k.Allowances}, Timeout: k.approvalTimeout, Announce: k.announce, Record: k.recordApproval, Log: k.config.Log,
 	})

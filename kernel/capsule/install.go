@@ -55,6 +55,9 @@ type Installer struct {
 	Granted func(ID) Rights
 	// Agree is asked before anything of the capsule counts; an error keeps it out.
 	Agree func(ctx context.Context, in Installation) error
+	// Prepare is called last before the capsule takes its place, which its error
+	// prevents; nil: nobody is.
+	Prepare func(ctx context.Context, in Installation) error
 }
 
 // Names of what people and installers write into a capsule's directory.
@@ -89,6 +92,9 @@ func (i Installer) Install(ctx context.Context, source string) (Found, error) {
 		return Found{}, err
 	}
 	err = i.complete(in, source)
+	if err == nil && i.Prepare != nil {
+		err = i.Prepare(ctx, in)
+	}
 	f := Found{}
 	if err == nil {
 		f, err = i.swap(in)

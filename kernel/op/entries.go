@@ -51,6 +51,8 @@ const (
 	Ask             = "ask"
 	Pending         = "approvals"
 	Approve         = "approve"
+	Questions       = "questions"
+	AnswerQuestion  = "answer"
 	Allowances      = "allowances"
 	RevokeAllowance = "allowances.revoke"
 
@@ -170,10 +172,14 @@ func capEntries(c Capabilities) []*Entry {
 func approvalEntries(a Approvals) []*Entry {
 	approve := unary(Approve, CapabilityApprove, limited(), "answer a request for approval", a.Answer)
 	approve.about = requestSession(a)
+	answer := unary(AnswerQuestion, CapabilityApprove, limited(), "answer a question of a capsule, or decline it", a.AnswerQuestion)
+	answer.about = requestSession(a)
 	return []*Entry{
 		unary(Ask, ApprovalAsk, limited(), "ask people for approval and wait for their answer", a.Ask),
 		unary(Pending, ApprovalRead, plain(), "list what waits for approval", a.Pending),
 		approve,
+		unary(Questions, ApprovalRead, plain(), "list the questions of capsules that wait for an answer", a.Questions),
+		answer,
 		unary(Allowances, CapabilityRead, plain(), "list standing permissions", a.Allowances),
 		unary(RevokeAllowance, CapabilityRevoke, audited(), "take a standing permission away", a.RevokeAllowance),
 	}
@@ -184,6 +190,8 @@ func requestSession(a Approvals) func(params any) string {
 	return func(params any) string {
 		switch p := params.(type) {
 		case wire.AnswerApproval:
+			return a.SessionOf(p.ID)
+		case wire.AnswerQuestion:
 			return a.SessionOf(p.ID)
 		case wire.ApproveCapability:
 			return a.SessionOf(p.RequestID)

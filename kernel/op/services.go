@@ -66,7 +66,10 @@ type Approvals interface {
 	Approve(ctx context.Context, req wire.ApproveCapability) (wire.AskReply, error)
 	Allowances(ctx context.Context, _ wire.None) ([]wire.Allowance, error)
 	RevokeAllowance(ctx context.Context, req wire.ByID) (wire.Removed, error)
-	// SessionOf is the session that a request which waits is about.
+	// Questions are those that capsules ask, and that the caller may answer.
+	Questions(ctx context.Context, _ wire.None) ([]wire.Question, error)
+	AnswerQuestion(ctx context.Context, req wire.AnswerQuestion) (wire.Answered, error)
+	// SessionOf is the session that a request or a question which waits is about.
 	SessionOf(request string) string
 }
 

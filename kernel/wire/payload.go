@@ -46,7 +46,9 @@ func shapeOf(tag string) (s shape, known bool) {
 		option := object(required("id", text), required("label", text), optional("description", text))
 		return object(required("request_id", text), required("title", text), required("options", list(option)), required("callback_topic", text)), true
 	case TypeElicitRequest:
-		return object(required("request_id", uuid), required("capsule_id", text), required("field", onboarding())), true
+		// A form of several fields, which 0.2 does not know, has them in its schema.
+		return object(required("request_id", uuid), required("capsule_id", text), optional("field", onboarding()),
+			optional("message", text), optional("schema", anything), optional("expires", text)), true
 	case TypeElicitResponse:
 		return object(required("request_id", uuid), optional("value", text), optional("values", list(text))), true
 	case TypeConnect:

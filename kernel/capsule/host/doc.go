@@ -29,7 +29,9 @@
 // # Deviations from 0.2
 //
 // Guests never accept connections: net_bind_unix and net_accept fail, poll_accept
-// finds nobody. get_caller tells who calls. Secrets are not readable by kv_get.
+// finds nobody. elicit works in the hooks of install and upgrade only, whose changes
+// count once they have succeeded (Draft). get_caller tells who calls. Secrets are
+// not readable by kv_get; get_config tells one for which the manifest has an [env.KEY].
 // The message at which a drain of a subscription stops is kept for the next one.
 //
 // # Locks

@@ -13,15 +13,15 @@ import (
 	"astrid/kernel/bus"
 	"astrid/kernel/capsule"
 	"astrid/kernel/identity"
-	"astrid/kernel/store"
+	"astrid/kernel/question"
 	"astrid/kernel/wire"
 )
 
 // Config is what a Host works with.
 type Config struct {
 	Capsule capsule.Found
-	KV      *store.Space // capsule:ID
-	Secrets *store.Space // what has_secret tells of and nothing reads
+	KV      Values // capsule:ID
+	Secrets Values // what has_secret tells of and kv_get does not read
 	Env     map[string]string
 	Bus     *bus.Bus
 	// Identity may be nil: then the capsule has no identity functions.
@@ -32,6 +32,8 @@ type Config struct {
 	Shared    string // root of global://; empty: there is none
 	// Approve asks people.
 	Approve func(ctx context.Context, r approve.Request) (approve.Answer, error)
+	// Elicit asks people for values; nil: the capsule may not.
+	Elicit func(ctx context.Context, q question.Question) (question.Answer, error)
 	// Result takes what the capsule says that a tool returned; nil: anybody may
 	// say so.
 	Result func(m bus.Message) error

@@ -35,12 +35,6 @@ func (h *Host) requestApproval(ctx context.Context, clock Clock, args [][]byte) 
 	}{a.Approved, a.Decision})
 }
 
-// elicit is for installing only, where Config.Elicit would be; a capsule that
-// runs asks by a message on a topic of its own.
-func (h *Host) elicit(context.Context, Clock, [][]byte) ([]byte, error) {
-	return nil, fault.New(fault.Denied, "a capsule may only elicit values while it is installed or upgraded")
-}
-
 func (h *Host) hasSecret(_ context.Context, _ Clock, args [][]byte) ([]byte, error) {
 	var in struct {
 		Key string `json:"key"`

@@ -113,6 +113,9 @@ func (s *Server) release(c *child) {
 	defer s.mu.Unlock()
 	c.calls--
 	c.used = s.config.Now()
+	if c.calls == 0 && c.unask != nil {
+		c.unask()
+	}
 	if c.calls == 0 && !c.ending {
 		c.idle.Reset(s.config.Idle)
 	}

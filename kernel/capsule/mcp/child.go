@@ -52,6 +52,7 @@ type child struct {
 
 	// Guarded by Server.mu.
 	calls  int
+	unask  context.CancelFunc // withdraws the question that people are asked
 	used   time.Time
 	idle   *time.Timer
 	ending bool

@@ -40,15 +40,15 @@ func (c *child) elicit(ctx context.Context, r *sdk.ElicitRequest) (*sdk.ElicitRe
 		return declined, nil
 	}
 	defer c.asking.Store(false)
-	if !c.mayAsk() {
-		return declined, nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, AnswerTime)
 	defer cancel()
+	if !c.mayAsk(cancel) {
+		return declined, nil
+	}
 	defer context.AfterFunc(c.ctx, cancel)()
 	answer, err := c.s.config.Approve(ctx, Elicitation{Session: c.session, Message: clip(r.Params.Message, MaxQuestion), Schema: schema})
 	if err != nil {
-		c.s.config.Log.Warn("a question of an MCP server was not answered", "session", c.session, "err", err)
+		c.s.config.Log.Info("a question of an MCP server was not answered", "session", c.session, "err", err)
 	}
 	if err != nil || !answer.Accepted {
 		return declined, nil
@@ -56,10 +56,15 @@ func (c *child) elicit(ctx context.Context, r *sdk.ElicitRequest) (*sdk.ElicitRe
 	return &sdk.ElicitResult{Action: "accept", Content: answer.Content}, nil
 }
 
-// mayAsk tells whether people may be asked: only about a call, and not too often.
-func (c *child) mayAsk() bool {
+// mayAsk tells whether people may be asked: only about a call, with which the question
+// ends, and not too often.
+func (c *child) mayAsk(withdraw context.CancelFunc) bool {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return c.calls > 0 && s.questions.take(s.config.Now(), 1)
+	if c.calls == 0 || !s.questions.take(s.config.Now(), 1) {
+		return false
+	}
+	c.unask = withdraw
+	return true
 }

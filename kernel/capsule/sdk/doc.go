@@ -28,7 +28,7 @@
 //
 // For authors who know the 0.2 SDK for Rust: #[astrid::tool] is Tool,
 // #[astrid::interceptor] Interceptor, #[astrid::command] Command, #[astrid::cron]
-// Cron, #[astrid::run] Run; fs, ipc, kv, http, process, approval, identity and
-// sys have their functions under the names below. CallTool calls the tool of another
-// capsule by messages, and waits.
+// Cron, #[astrid::run] Run, #[astrid::install] Install, #[astrid::upgrade] Upgrade;
+// fs, ipc, kv, http, process, approval, identity and sys have their functions under
+// the names below. CallTool calls the tool of another capsule by messages, and waits.
 package sdk

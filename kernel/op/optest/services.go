@@ -170,6 +170,24 @@ func (a Approvals) Approve(ctx context.Context, req wire.ApproveCapability) (wir
 	return a.Answer(ctx, wire.AnswerApproval{ID: req.RequestID, Decision: "approve"})
 }
 
+// Questions lists the question, which has the id of the request.
+func (a Approvals) Questions(context.Context, wire.None) ([]wire.Question, error) {
+	a.hit("questions")
+	return []wire.Question{{
+		ID: "1", Message: "how many", Capsule: "c", Session: "x", Asked: epoch(), Expires: epoch(),
+		Fields: []wire.QuestionField{{Name: "n", Type: "integer", Required: true}}, Schema: wire.Raw(`{"type":"object"}`),
+	}}, nil
+}
+
+// AnswerQuestion answers the question and knows no other.
+func (a Approvals) AnswerQuestion(_ context.Context, req wire.AnswerQuestion) (wire.Answered, error) {
+	a.hit("answer question " + req.ID)
+	if req.ID != "1" && req.ID != "" {
+		return wire.Answered{}, fault.New(fault.NotFound, "no question %q waits", req.ID)
+	}
+	return wire.Answered{ID: req.ID, Declined: req.Decline}, nil
+}
+
 // Allowances lists none.
 func (a Approvals) Allowances(context.Context, wire.None) ([]wire.Allowance, error) {
 	a.hit("allowances")

@@ -75,7 +75,7 @@ type consent struct {
 
 func (a *app) consent(ctx context.Context, c consent) error {
 	if c.yes && !c.look {
-		return a.agreed(c, "", a.sayAsks)
+		return a.agreed(ctx, c, "", a.sayAsks)
 	}
 	in, err := c.ask(false, true, "")
 	if err != nil {
@@ -97,12 +97,14 @@ func (a *app) consent(ctx context.Context, c consent) error {
 	case !a.confirm(ctx, "Load it and grant that?"):
 		return fault.New(fault.Interrupted, "nothing has changed")
 	}
-	return a.agreed(c, in.Source, func(wire.Installation) {})
+	return a.agreed(ctx, c, in.Source, func(wire.Installation) {})
 }
 
 // agreed does what somebody has agreed to; say tells what that was.
-func (a *app) agreed(c consent, only string, say func(wire.Installation)) error {
+func (a *app) agreed(ctx context.Context, c consent, only string, say func(wire.Installation)) error {
+	end := a.attend(ctx)
 	in, err := c.ask(true, false, only)
+	end()
 	if err != nil {
 		return err
 	}

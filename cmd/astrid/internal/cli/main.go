@@ -133,8 +133,9 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddCommand(
 		a.upCommand(), a.pathCommand(), a.sessionsCommand(), a.statusCommand(), a.changesCommand(), a.diffCommand(),
-		a.commitCommand(), a.undoCommand(), a.redoCommand(), a.logCommand(), a.conflictsCommand(), a.resolveCommand(), a.discardCommand(), a.runCommand(), a.downCommand(), a.recoverCommand(), a.versionCommand(),
-		a.approveCommand(), a.askCommand(), a.eventsCommand(), a.publishCommand(), a.auditCommand(), a.identityCommand(), a.capCommand(),
+		a.commitCommand(), a.undoCommand(), a.redoCommand(), a.logCommand(), a.conflictsCommand(), a.resolveCommand(), a.discardCommand(),
+		a.runCommand(), a.downCommand(), a.recoverCommand(), a.versionCommand(),
+		a.approveCommand(), a.answerCommand(), a.askCommand(), a.eventsCommand(), a.publishCommand(), a.auditCommand(), a.identityCommand(), a.capCommand(),
 		a.kvCommand(), a.capsuleCommand(), a.callCommand(), a.daemonCommand(), a.manCommand(),
 		a.kernelCommand(), a.viewServerCommand(),
 	)
