@@ -102,6 +102,9 @@ func info(s capsule.Status) wire.CapsuleInfo {
 		Since: s.Since.UTC(), Restarts: s.Restarts, Source: s.Source, Dir: s.Dir,
 		Tools: []string{}, Commands: []string{}, Interceptors: []string{}, Crons: []string{}, Asks: s.Asks(),
 	}
+	if s.Listed != nil {
+		i.Dir = s.Listed.File
+	}
 	for _, t := range s.Tools {
 		i.Tools = append(i.Tools, t.Name)
 	}

@@ -75,6 +75,9 @@ func (p plugged) Trust(ctx context.Context, req wire.TrustCapsule) (done wire.In
 		return done, err
 	}
 	c := consent{p: p, verb: "trust", yes: req.Yes, dry: req.DryRun, only: req.If, done: &done}
+	if there.Listed != nil {
+		return done, fault.New(fault.Usage, "the server %s stands in %s, which is your word: nobody else is asked", req.ID, there.Listed.File)
+	}
 	if there.Dir == "" || have.Origin.Dir != "" {
 		return p.adopt(ctx, req, c)
 	}

@@ -28,6 +28,9 @@ func (p plugins) environment(f capsule.Found) (map[string]string, error) {
 // values are those that are set, secrets that its hook asked for, and defaults;
 // missing are the others, as frontends ask for them.
 func (p plugins) values(f capsule.Found) (env map[string]string, missing []any, err error) {
+	if f.Listed != nil {
+		return f.Listed.Env, nil, nil
+	}
 	set := map[string]string{}
 	_, secrets, err := p.spaces(f.Package.Name)
 	if err != nil {

@@ -66,6 +66,9 @@ func (g grants) take(id capsule.ID) error {
 // permit implements capsule.Config.Permit: a capsule is loaded as it was when
 // somebody agreed to it, and may do what both its manifest and the grant say.
 func (g grants) permit(f capsule.Found) (capsule.Found, error) {
+	if f.Listed != nil { // the owner has written it
+		return f, nil
+	}
 	have, there, err := g.of(f.Package.Name)
 	switch {
 	case err != nil:

@@ -60,7 +60,8 @@ type Kernel struct {
 	lock     *os.File
 	records  *store.Store // of the audit log
 	commits  *store.Space
-	switches *store.Space // which capsules are off
+	switches *store.Space // which capsules are off, and which servers of servers.toml on
+	listed   *listed
 	wasm     *wasm.Engine
 	crons    *crons
 	denials  denials

@@ -58,6 +58,9 @@ func (p plugins) Start(ctx context.Context, f capsule.Found) (capsule.Unit, erro
 
 // unchanged says whether the files of a capsule are those that were judged.
 func unchanged(f capsule.Found) error {
+	if f.Listed != nil {
+		return nil
+	}
 	now, err := capsule.SourceOf(f.Dir, f.Package.Name)
 	if err != nil || now == f.Source {
 		return err
@@ -189,7 +192,7 @@ const switchedOff store.Namespace = "system:capsules"
 
 func (k *Kernel) isOff(id capsule.ID) bool {
 	off, err := k.switches.Exists(string(id))
-	return err == nil && off
+	return err == nil && off || k.listed.asleep(id)
 }
 
 // openCapsules makes the registry and what capsules run on.
@@ -206,6 +209,7 @@ func (k *Kernel) openCapsules(ctx context.Context) (err error) {
 	if k.grants, err = openGrants(k.State); err != nil {
 		return err
 	}
+	k.listed = &listed{k: k}
 	k.crons = newCrons(k)
 	if k.witness, err = newWitness(k); err != nil {
 		return err
@@ -214,7 +218,7 @@ func (k *Kernel) openCapsules(ctx context.Context) (err error) {
 		return err
 	}
 	k.Capsules = capsule.NewRegistry(capsule.Config{
-		Roots: []string{k.Home.Capsules()}, Engine: plugins{k}, Permit: k.grants.permit, Off: k.isOff, Changed: k.capsuleChanged, Log: k.config.Log,
+		Roots: []string{k.Home.Capsules()}, More: k.listed.load, Engine: plugins{k}, Permit: k.grants.permit, Off: k.isOff, Changed: k.capsuleChanged, Log: k.config.Log,
 		Jitter: func(d time.Duration) time.Duration { return time.Duration(time.Now().UnixNano()) % max(d, 1) },
 	})
 	k.Router = router.New(router.Config{Bus: k.Bus, Capsules: k.Capsules, Denied: k.witness.denial, Called: k.witness.call, Concerns: k.concerns, Log: k.config.Log})

@@ -67,6 +67,9 @@ func newServers(k *Kernel, f capsule.Found, env map[string]string) (*servers, er
 // serverCommand is the command of a server as its sandbox has it. What begins
 // with ./ and a command that the capsule brings are files of the capsule.
 func serverCommand(f capsule.Found, m capsule.MCPServer) ([]string, error) {
+	if f.Listed != nil {
+		return append([]string{m.Command}, m.Args...), nil
+	}
 	if !slices.Contains(f.Capabilities.HostProcess, m.Command) {
 		return nil, fault.New(fault.Denied, "the capsule %s may not run %.128q: host_process of its manifest does not name it", f.Package.Name, m.Command)
 	}
@@ -97,10 +100,13 @@ func brings(f capsule.Found, name string) bool {
 
 func (s *servers) server(id string, argv []string) *mcp.Server {
 	name := string(s.found.Package.Name)
-	full := "capsule:" + name + ":" + id
+	full, ends := "capsule:"+name+":"+id, 0
+	if s.found.Listed != nil {
+		full, ends = name, s.found.Listed.MaxEnds
+	}
 	var server *mcp.Server
 	server = mcp.New(mcp.Config{
-		Capsule: name, Server: id, Log: s.k.config.Log.With("capsule", name, "server", id), Root: s.root, Approve: s.elicited,
+		Capsule: name, Server: id, Log: s.k.config.Log.With("capsule", name, "server", id), Root: s.root, Approve: s.elicited, MaxEnds: ends,
 		Launch: func(ctx context.Context, session string, stdin, stdout, stderr *os.File) error {
 			return s.launch(ctx, session, argv, stdin, stdout, stderr)
 		},
@@ -152,6 +158,11 @@ func (s *servers) launch(ctx context.Context, session string, argv []string, std
 	for name, value := range s.env {
 		if !reserved(name) {
 			box.Env = append(box.Env, name+"="+value)
+		}
+	}
+	if l := s.found.Listed; l != nil {
+		if err := enter(&box, *l, session, argv); err != nil {
+			return err
 		}
 	}
 	code, err := box.Run(ctx, argv)

@@ -54,6 +54,9 @@ func (p plugged) problems() []string {
 func (p plugged) Remove(ctx context.Context, req wire.ByID) (done wire.CapsuleSwitched, err error) {
 	p.k.installing.Lock()
 	defer p.k.installing.Unlock()
+	if s, err := p.known(ctx, req.ID); err == nil && s.Listed != nil {
+		return done, fault.New(fault.Usage, "the server %s stands in %s: take it out there, and run astrid capsule reload", req.ID, s.Listed.File)
+	}
 	i := capsule.Installer{Root: p.k.Home.Capsules()}
 	err = i.Remove(capsule.ID(req.ID))
 	switch {
@@ -71,6 +74,9 @@ func (p plugged) Remove(ctx context.Context, req wire.ByID) (done wire.CapsuleSw
 // Enable implements op.Capsules.
 func (p plugged) Enable(ctx context.Context, req wire.ByID) (wire.CapsuleSwitched, error) {
 	return p.turn(ctx, req.ID, func() error {
+		if err := p.k.listed.wake(capsule.ID(req.ID), true); err != nil {
+			return err
+		}
 		_, err := p.k.switches.Delete(req.ID)
 		return err
 	})
@@ -78,7 +84,12 @@ func (p plugged) Enable(ctx context.Context, req wire.ByID) (wire.CapsuleSwitche
 
 // Disable implements op.Capsules.
 func (p plugged) Disable(ctx context.Context, req wire.ByID) (wire.CapsuleSwitched, error) {
-	return p.turn(ctx, req.ID, func() error { return p.k.switches.Set(req.ID, []byte("off")) })
+	return p.turn(ctx, req.ID, func() error {
+		if err := p.k.listed.wake(capsule.ID(req.ID), false); err != nil {
+			return err
+		}
+		return p.k.switches.Set(req.ID, []byte("off"))
+	})
 }
 
 // turn switches a capsule and says what became of it.

@@ -206,7 +206,7 @@ func kill9(ts *testscript.TestScript, neg bool, args []string) {
 
 // await CMD ARG…: runs a command until it succeeds (with !, until it fails).
 func await(ts *testscript.TestScript, neg bool, args []string) {
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute) // a compilation under the race detector takes one
 	for {
 		err := ts.Exec(args[0], args[1:]...)
 		if (err != nil) == neg {

@@ -31,6 +31,8 @@ type Found struct {
 	Warnings []string
 	// Workspace is the only one whose sessions it serves; empty: it serves all.
 	Workspace string
+	// Listed is set for a server of servers.toml, which has no Dir.
+	Listed *Listed
 }
 
 // Problem is something that a person should know of a capsule, or of what would

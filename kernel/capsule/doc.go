@@ -20,6 +20,10 @@
 // requirement that nobody satisfies, and a cycle, are Problems and keep nobody
 // from being loaded.
 //
+// A server of servers.toml is a capsule that has nothing else, with Found.Listed. The
+// file is its manifest and the owner's consent in one, and refused when anybody else
+// may touch it.
+//
 // What a capsule asks for are its Rights. What it may do is what its manifest asks
 // for and Config.Permit leaves of it; Permit also keeps out, as Untrusted, what
 // nobody has agreed to as it is.

@@ -49,6 +49,8 @@ type Engine interface {
 type Config struct {
 	Roots  []string
 	Engine Engine
+	// More are capsules that are in no root, and come last; nil: there are none.
+	More func() ([]Found, []Problem)
 	// Permit narrows a capsule to what it may do; an error keeps it from being
 	// loaded, and is why. nil: each may do what it asks for.
 	Permit func(Found) (Found, error)
@@ -132,7 +134,7 @@ func (r Report) Changed() bool { return len(r.Loaded)+len(r.Ended) > 0 }
 func (r *Registry) Load(ctx context.Context) (did Report, err error) {
 	r.loading.Lock()
 	defer r.loading.Unlock()
-	found, problems := Discover(r.config.Roots...)
+	found, problems := r.discover()
 	found, more := Order(found)
 	problems = append(problems, more...)
 	for _, p := range problems {
@@ -163,6 +165,24 @@ func (r *Registry) Load(ctx context.Context) (did Report, err error) {
 		r.start(ctx, uplink)
 	}
 	return did, nil
+}
+
+// discover finds what is in the roots, and the others.
+func (r *Registry) discover() (found []Found, problems []Problem) {
+	found, problems = Discover(r.config.Roots...)
+	if r.config.More == nil {
+		return found, problems
+	}
+	more, wrong := r.config.More()
+	problems = append(problems, wrong...)
+	for _, f := range more {
+		if slices.ContainsFunc(found, func(one Found) bool { return one.Package.Name == f.Package.Name }) {
+			problems = append(problems, Problem{"", "the server " + string(f.Package.Name) + " of " + ServersName + " has the id of a capsule, which comes before it"})
+			continue
+		}
+		found = append(found, f)
+	}
+	return found, problems
 }
 
 // permit narrows all to what they may do, and returns why some are not loaded.

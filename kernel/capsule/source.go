@@ -41,6 +41,10 @@ func SourceOf(dir string, id ID) (string, error) {
 	if err != nil {
 		return "", fault.Wrap(fault.KindOf(err), err, "read the capsule in %s", dir)
 	}
+	return sourceOf(id, content), nil
+}
+
+func sourceOf(id ID, content [32]byte) string {
 	text := []byte("astrid capsule source 1\x00")
 	text = binary.LittleEndian.AppendUint32(text, uint32(len(id)))
 	text = append(append(text, id...), content[:]...)
@@ -48,7 +52,7 @@ func SourceOf(dir string, id ID) (string, error) {
 	sum[6] = sum[6]&0x0f | 0x80
 	sum[8] = sum[8]&0x3f | 0x80
 	s := hex.EncodeToString(sum[:16])
-	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:], nil
+	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }
 
 func contentHash(dir string) (sum [32]byte, err error) {

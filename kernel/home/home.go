@@ -97,6 +97,9 @@ func (h Home) ViewLog(name string) string { return h.join("logs", "view-"+name+"
 // Capsules holds one directory a capsule.
 func (h Home) Capsules() string { return h.join("capsules") }
 
+// Servers lists MCP servers that are no capsules.
+func (h Home) Servers() string { return h.join("servers.toml") }
+
 // CompileCache holds machine code of capsules.
 func (h Home) CompileCache() string { return h.join("cache") }
 

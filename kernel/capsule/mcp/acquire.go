@@ -82,6 +82,9 @@ func (s *Server) pick(session string) (*child, <-chan struct{}, error) {
 
 // patienceLocked refuses a session whose programs keep ending.
 func (s *Server) patienceLocked(session string) error {
+	if most := s.config.MaxEnds; most > 0 && s.ends >= most {
+		return s.errorf(fault.Unavailable, "has ended by itself as often as it may (%d), and is not started again until it is switched off and on (%w)", s.ends, s.failed)
+	}
 	if r := s.past[session]; r.until.After(s.config.Now()) {
 		return s.errorf(fault.Unavailable, "keeps ending and is restarted at most every %v (%w)", r.wait, r.why)
 	}
@@ -141,6 +144,7 @@ func (s *Server) noteEnd(c *child, err error) {
 		return
 	}
 	s.failed = err
+	s.ends++
 	now := s.config.Now()
 	r := s.past[c.session]
 	if now.Sub(c.started) >= calm {

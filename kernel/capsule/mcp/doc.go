@@ -14,7 +14,7 @@
 // A program that ended by itself is started again by the next call. After the
 // second time within a minute of its start that takes two seconds at least, and
 // double that after every further one, up to two minutes; calls fail at once in
-// between.
+// between. After Config.MaxEnds of them none is started any more.
 //
 // # What a program may do
 //

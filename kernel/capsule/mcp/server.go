@@ -46,6 +46,10 @@ type Config struct {
 	Connected    func(session, protocol string)
 	Disconnected func(session string, reason error)
 
+	// MaxEnds is how often programs of the server may end by themselves before none
+	// is started any more. 0: there is no bound.
+	MaxEnds int
+
 	CallTimeout    time.Duration // for one request; begins anew while people are asked
 	ConnectTimeout time.Duration // from the start of a program to its greeting
 	Idle           time.Duration // without a call, after which a program is ended
@@ -65,6 +69,7 @@ type Server struct {
 	closed    bool
 	children  map[string]*child // by session; one stays until it has ended
 	past      map[string]record // by session
+	ends      int               // of programs by themselves
 	failed    error             // how a program last ended by itself; nil once one is well again
 	changing  bool              // Changed is about to be called
 	roots     bool              // a program has asked for the roots

@@ -106,6 +106,7 @@ func libraryRules() []rule {
 		only("fsnotify", "what is watched is watched by the kernel, which may look", []string{"kernel"}, from("github.com/fsnotify/fsnotify")),
 		only("Badger", "the store is one package, so that another can take its place", []string{"kernel/store"}, from("github.com/dgraph-io/badger")),
 		only("wazero", "guests run in one package that bounds them", []string{"kernel/capsule/wasm"}, from("github.com/tetratelabs/wazero")),
+		only("JSON Schema", "answers are judged in one place", []string{"kernel/question"}, from("github.com/google/jsonschema-go")),
 		only("the MCP library", "foreign tools are reached through one package that bounds them", []string{"kernel/capsule/mcp"}, from("github.com/modelcontextprotocol")),
 		only("Landlock and seccomp", "a sandbox is made in one place, or it has holes", []string{"kernel/capsule/proc"},
 			from("github.com/landlock-lsm", "github.com/seccomp", "github.com/elastic/go-seccomp-bpf")),
