@@ -21,7 +21,7 @@ TIMEOUT ?= 40m
 SCRIPTS := .ci/run scripts/demo scripts/setup scripts/bench/run \
            scripts/conformance/run $(wildcard scripts/conformance/stories/*.sh)
 
-.PHONY: all build test race soak fuzz bench conformance demo check vet fmt clean install setup
+.PHONY: all build test race oracle soak fuzz bench conformance demo check vet fmt clean install setup
 
 all: build
 
@@ -39,11 +39,18 @@ fmt:
 	@unformatted=$$(gofmt -l cmd ctl fs kernel overlay scripts); \
 	if [[ -n $$unformatted ]]; then echo "gofmt -w is needed for:" $$unformatted; exit 1; fi
 
-test: setup fmt vet race
+test: setup fmt vet race oracle
 
 # race runs the tests alone: make race PKG=./overlay/... RUN=TestModel
 race:
 	$(GO) run ./scripts/test -race -shuffle=on -timeout $(TIMEOUT) -p $(P) -run '$(RUN)' $(PKG)
+
+# oracle runs guests under the Extism SDK and under our engine, and compares. Its
+# modules are fetched; where they cannot be, that is said and nothing compared.
+oracle: setup
+	@if ! (cd scripts/oracle && $(GO) mod download); then \
+		echo 'make: the modules of scripts/oracle cannot be fetched: nothing is compared with the Extism SDK' >&2; \
+	else cd scripts/oracle && $(GO) vet ./... && $(GO) test -timeout 15m ./...; fi
 
 # soak runs the model tests for long, whose failures print the seed to repeat them
 # with, and loads a kernel that is killed again and again.
