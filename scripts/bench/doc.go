@@ -26,6 +26,10 @@
 // The rows "peers" set our bus beside others; the directory peers says how. They
 // too are measured only when --only asks for them.
 //
+// The rows "capsule" are of capsules in a kernel, and of guests and MCP tools beside
+// the Extism SDK and the MCP SDK alone (scripts/oracle/bench); they too are measured
+// only when --only asks for them.
+//
 // It imports nothing of Astrid and drives the built program. Mounting overlayfs
 // and binding all systems to one path takes root; what cannot be mounted is left
 // out, with a line that says so.

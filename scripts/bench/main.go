@@ -73,8 +73,13 @@ func run(ctx context.Context, opt options) error {
 		for _, r := range ofKernel {
 			fmt.Println(r.name)
 		}
+		fmt.Println(besideRow)
 		fmt.Println(peersRow)
 		return nil
+	case onlyAsks(opt.only, besideRow) && !opt.json:
+		if err := beside(ctx, opt); err != nil || len(rows)+len(ofKernel) == 0 {
+			return err
+		}
 	case selectedPeers(opt.only) && !opt.json:
 		if err := peers(ctx, opt); err != nil || len(rows)+len(ofKernel) == 0 {
 			return err

@@ -84,4 +84,17 @@ func settings() int32 {
 	return 0
 }
 
+//go:wasmimport extism:host/user astrid_signal_ready
+func signalReady()
+
+// ask calls the host a thousand times, with nothing to say.
+//
+//go:wasmexport ask
+func ask() int32 {
+	for range 1000 {
+		signalReady()
+	}
+	return 0
+}
+
 func main() {}
