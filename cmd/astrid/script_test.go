@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -61,14 +63,30 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               setup,
+		Condition:           condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"kill9":  kill9,
 			"await":  await,
 			"inode":  inode,
+			"npm":    npm,
 			"status": exitStatus,
 		},
 	})
 }
+
+// condition tells whether the registry of npm can be reached: [npm].
+func condition(name string) (bool, error) {
+	if name != "npm" {
+		return false, fmt.Errorf("nobody knows the condition %q", name)
+	}
+	return reachable(), nil
+}
+
+var reachable = sync.OnceValue(func() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return exec.CommandContext(ctx, "npm", "view", "@modelcontextprotocol/server-filesystem", "version").Run() == nil
+})
 
 func mayMount() error {
 	f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
@@ -216,6 +234,19 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("still: %v", err)
 		}
 		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// npm DIR PACKAGE…: installs packages in a directory, with the settings and the cache
+// of whoever runs the tests.
+func npm(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: npm DIR PACKAGE...")
+	}
+	cmd := exec.Command("npm", append([]string{"install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline"}, args[1:]...)...)
+	cmd.Dir = ts.MkAbs(args[0])
+	if out, err := cmd.CombinedOutput(); err != nil {
+		ts.Fatalf("npm: %v\n%s", err, out)
 	}
 }
 

@@ -86,7 +86,7 @@ func field(name string, s *jsonschema.Schema, required bool) wire.QuestionField 
 	}
 	if s.WriteOnly || s.Format == "password" {
 		f.Type = "secret"
-	} else if s.Default != nil {
+	} else if s.Default != nil && s.Type != "array" {
 		f.Default = tame(strings.Trim(string(s.Default), `"`))
 	}
 	return f
