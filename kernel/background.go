@@ -34,6 +34,11 @@ func (k *Kernel) startBackground(ctx context.Context) error {
 			k.config.Log.Error("messages are not routed any more", "err", err)
 		}
 	})
+	k.running.Go(func() {
+		if err := k.informCapsules(ctx); err != nil {
+			k.config.Log.Error("capsules are not told of their sessions", "err", err)
+		}
+	})
 	k.running.Go(func() { k.Capsules.Supervise(ctx) })
 	k.running.Go(func() { k.watchCapsules(ctx) })
 	return nil

@@ -1,6 +1,6 @@
 // Package kernel is the control plane of Astrid: one Kernel per home owns what it
 // remembers (state store, audit log, keys), who may do what (identity,
-// capabilities, allowances, approvals), the message bus, the table of sessions,
+// capabilities, allowances, approvals, questions), the message bus, the table of sessions,
 // the operation table, the capsules and their router, the control tree and the
 // socket. It holds no business logic, and nothing else of Astrid reaches a
 // workspace but through it.
@@ -22,8 +22,8 @@
 //     operation table: one check, one rate, one audit record, one vocabulary of
 //     errors. What the table was not told may be done is denied, and a user may
 //     do what a capability token grants it and nothing else.
-//  7. What is secret is 0600 in a directory 0700 from its first moment; tokens
-//     and nonces appear in no log.
+//  7. What is secret is 0600 in a directory 0700 from its first moment; tokens,
+//     nonces and what people answer to the questions of capsules appear in no log.
 //  8. A client that is slow, silent, malformed or gone costs nobody but itself.
 //  9. The kernel serves only the control tree and never opens a path in it. It
 //     may touch views like any program, but never without a deadline.
@@ -46,6 +46,8 @@
 //     its manifest asks for and was granted to it then. What it changes lies in the
 //     view of the session that called it; a call ends at its limits, and a capsule
 //     that fails does so alone. A capsule of a workspace serves its sessions only.
+//     What runs while one is installed is held by the same grant, and leaves nothing
+//     when it fails.
 //  17. The result of a tool comes from the capsule that serves it, and from nobody
 //     else; who may refuse it has seen it before anybody gets it.
 //
