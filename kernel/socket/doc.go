@@ -33,9 +33,9 @@
 // # Messages
 //
 // What clients of 0.2 may publish (ingress.go) goes to the bus with the
-// connection's own id as its source, on behalf of its user; an answer to a
-// request for approval is the operation of that name. All other topics are
-// dropped. Each client is sent the topics of egress.go as far as it may see the
+// connection's own id as its source, on behalf of its user; answers to a
+// request for approval and to a question are the operations approve and answer, and
+// are not shown to anybody. All other topics are dropped. Each client is sent the topics of egress.go as far as it may see the
 // messages (Visible): its own, those about sessions that it may read, and those
 // on behalf of nobody. A client that does not keep up gets neighbouring pieces
 // of a stream of text joined; what it loses all the same it is told on

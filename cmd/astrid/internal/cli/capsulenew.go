@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -63,6 +64,9 @@ func templateNames() (names []string) {
 func begin(dir, name, template string) error {
 	if !regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`).MatchString(name) {
 		return fault.New(fault.Usage, "%.80q is no name of a capsule: use a-z, 0-9 and -, and begin with a letter", name)
+	}
+	if slices.Contains([]string{"all", "cmd", "std", "tool", "work"}, name) {
+		return fault.New(fault.Usage, "the go command means something else by %q: give the capsule another name", name)
 	}
 	from, err := fs.Sub(templates, "capsules/"+template)
 	if err == nil {
