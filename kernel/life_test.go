@@ -151,12 +151,27 @@ func TestAKernelWithoutASessionEnds(t *testing.T) {
 	gone(t, h.Socket(), h.Token(), h.Ready())
 }
 
+// agree has a kernel of its own agree to a capsule that lies in the home.
+func agree(t *testing.T, h home.Home, id string) {
+	t.Helper()
+	k, err := kernel.New(t.Context(), kernel.Config{Home: h})
+	must(t, err)
+	done := make(chan error, 1)
+	go func() { done <- k.Run(context.Background()) }()
+	c := dial(t, h)
+	must(t, c.Call(t.Context(), op.TrustCapsule, wire.TrustCapsule{ID: id, Yes: true}, nil))
+	must(t, c.Call(t.Context(), op.Shutdown, wire.ShutdownRequest{}, nil))
+	_ = c.Close()
+	must(t, <-done)
+}
+
 // A capsule that waits for the world needs the kernel, with or without a session.
 func TestAKernelWithACapsuleThatWaitsStays(t *testing.T) {
 	h := scratch(t, "h")
 	must(t, h.Ensure())
 	must(t, os.Mkdir(filepath.Join(h.Capsules(), "ear"), 0o700))
 	must(t, os.WriteFile(filepath.Join(h.Capsules(), "ear", "Capsule.toml"), []byte("[package]\nname = \"ear\"\nversion = \"1.0.0\"\n[[uplink]]\nname = \"u\"\nplatform = \"p\"\nprofile = \"chat\"\n"), 0o600))
+	agree(t, h, "ear")
 	const hasty = 20 * time.Millisecond
 	run := func(linger time.Duration) chan error {
 		k, err := kernel.New(t.Context(), kernel.Config{Home: h, Linger: linger})
