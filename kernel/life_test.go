@@ -173,20 +173,10 @@ func TestAKernelWithACapsuleThatWaitsStays(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(h.Capsules(), "ear", "Capsule.toml"), []byte("[package]\nname = \"ear\"\nversion = \"1.0.0\"\n[[uplink]]\nname = \"u\"\nplatform = \"p\"\nprofile = \"chat\"\n"), 0o600))
 	agree(t, h, "ear")
 	const hasty = 20 * time.Millisecond
-	run := func(linger time.Duration) chan error {
-		k, err := kernel.New(t.Context(), kernel.Config{Home: h, Linger: linger})
-		must(t, err)
-		done := make(chan error, 1)
-		go func() { done <- k.Run(context.Background()) }()
-		return done
-	}
-	done := run(time.Minute)
-	first := dial(t, h)
-	must(t, first.Call(t.Context(), op.TrustCapsule, wire.TrustCapsule{ID: "ear", Yes: true}, nil))
-	must(t, first.Call(t.Context(), op.Shutdown, wire.ShutdownRequest{}, nil))
-	_ = first.Close()
-	must(t, <-done)
-	done = run(hasty)
+	k, err := kernel.New(t.Context(), kernel.Config{Home: h, Linger: hasty})
+	must(t, err)
+	done := make(chan error, 1)
+	go func() { done <- k.Run(context.Background()) }()
 	select {
 	case err := <-done:
 		t.Fatalf("it ended, %v", err)
