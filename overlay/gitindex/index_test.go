@@ -3,6 +3,7 @@ package gitindex_test
 import (
 	"bytes"
 	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/binary"
 	"os"
 	"os/exec"
@@ -171,6 +172,9 @@ func FuzzDigest(f *testing.F) {
 		f.Add(b[:len(b)-sha1.Size])
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
+		if bytes.HasSuffix(body, make([]byte, sha256.Size-sha1.Size)) {
+			return // with what follows it may be a checksum of the longer kind
+		}
 		b := append(bytes.Clone(body), make([]byte, sha1.Size)...)
 		one, err := gitindex.Digest(b)
 		if err != nil {
