@@ -10,19 +10,25 @@ import (
 	ot "astrid/overlay/overlaytest"
 )
 
+// rewritten is a session on a base of n small files, and the writes that change them all.
+func rewritten(b *testing.B, n int) (*session, []ot.Op) {
+	b.Helper()
+	p := newPlace(b)
+	var ops []ot.Op
+	for i := range n {
+		f := fmt.Sprintf("d%d/f%d", i/100, i)
+		must(b, os.MkdirAll(filepath.Dir(filepath.Join(p.Base, f)), 0o755))
+		must(b, os.WriteFile(filepath.Join(p.Base, f), []byte("content"), 0o644))
+		ops = append(ops, write(f, 100)...)
+	}
+	return p.open(b), ops
+}
+
 // BenchmarkCommit commits small files that were all changed, and undoes that.
 func BenchmarkCommit(b *testing.B) {
 	for _, n := range []int{1, 100, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			p := newPlace(b)
-			var ops []ot.Op
-			for i := range n {
-				f := fmt.Sprintf("d%d/f%d", i/100, i)
-				must(b, os.MkdirAll(filepath.Dir(filepath.Join(p.Base, f)), 0o755))
-				must(b, os.WriteFile(filepath.Join(p.Base, f), []byte("content"), 0o644))
-				ops = append(ops, write(f, 100)...)
-			}
-			s := p.open(b)
+			s, ops := rewritten(b, n)
 			defer s.close()
 			for b.Loop() {
 				b.StopTimer()
@@ -42,15 +48,7 @@ func BenchmarkCommit(b *testing.B) {
 func BenchmarkUndo(b *testing.B) {
 	for _, n := range []int{1, 100, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			p := newPlace(b)
-			var ops []ot.Op
-			for i := range n {
-				f := fmt.Sprintf("d%d/f%d", i/100, i)
-				must(b, os.MkdirAll(filepath.Dir(filepath.Join(p.Base, f)), 0o755))
-				must(b, os.WriteFile(filepath.Join(p.Base, f), []byte("content"), 0o644))
-				ops = append(ops, write(f, 100)...)
-			}
-			s := p.open(b)
+			s, ops := rewritten(b, n)
 			defer s.close()
 			s.do(ops...)
 			_, err := s.commit(commit.Request{})

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"astrid/ctl/text"
 	"astrid/kernel/fault"
@@ -78,7 +79,7 @@ func (a *app) mergeOne(ctx context.Context, s wire.Session, p string, c wire.Con
 		}
 	}
 	keep = true // until the view has it
-	if err := overwrite(filepath.Join(s.Workspace, p), merged); err != nil {
+	if err := overwrite(s.Workspace, p, merged); err != nil {
 		return fault.Wrap(fault.KindOf(err), err, "%s could not be written; all its versions are in %s", text.Quote(p), dir)
 	}
 	keep = false
@@ -139,13 +140,26 @@ func (a *app) editMerge(ctx context.Context, file string, marked []byte) ([]byte
 	return b, err
 }
 
-// overwrite gives a file other bytes, and leaves everything else of it.
-func overwrite(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+// overwrite gives a file below dir other bytes, and leaves everything else of it. A
+// program in the view may have put a link or a fifo there meanwhile: nothing outside of
+// dir is written to, and nothing but a file.
+func overwrite(dir, p string, b []byte) error {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(b, 0)
+	defer root.Close()
+	f, err := root.OpenFile(p, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = fault.New(fault.Conflict, "it is no file any more")
+	}
+	if err == nil {
+		_, err = f.WriteAt(b, 0)
+	}
 	if err == nil {
 		err = f.Truncate(int64(len(b)))
 	}
