@@ -72,6 +72,7 @@ func (o *Overlay) compact() error {
 func (o *Overlay) replace(n int, d *meta.Draft, below uint64) error {
 	old := o.stack[len(o.stack)-n:]
 	d.NextIno, d.NextData, d.Birth = max(d.NextIno, o.nextIno), max(d.NextData, o.nextDat), max(d.Birth, o.birth)
+	d.Sealed = max(d.Sealed, o.sealed)
 	epoch := o.top().Epoch + 1
 	l, err := d.Write(o.dir, epoch, below)
 	if err != nil {
@@ -85,11 +86,13 @@ func (o *Overlay) replace(n int, d *meta.Draft, below uint64) error {
 	o.stack = append(o.stack[:len(o.stack)-n:len(o.stack)-n], l)
 	o.recount()
 	o.compactAt = max(compactFloor, 4*l.Size())
-	if err := meta.RemoveGarbage(o.dir, o.stack); err != nil {
+	if err := o.removeGarbage(); err != nil {
 		o.cfg.Log.Warn("old log left", "err", err)
 	}
 	for _, id := range dead {
-		o.removeData(id)
+		if id >= o.sealed {
+			o.removeData(id)
+		}
 	}
 	return nil
 }

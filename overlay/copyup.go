@@ -74,7 +74,7 @@ func (f *fileNode) ownedLocked(l *meta.Layer, x *meta.Rec) bool {
 	if x == nil || l != f.o.top() {
 		return false
 	}
-	return x.Where == meta.Inline || x.Where == meta.Data && x.Epoch > f.o.frozen
+	return x.Where == meta.Inline || x.Where == meta.Data && f.o.mine(x)
 }
 
 // copyFrozen copies a data file of a frozen layer.

@@ -55,15 +55,17 @@ func (o *Overlay) removeData(id uint64) {
 	}
 }
 
-// removeUnnamedData removes data files that no record of any layer names.
+// removeUnnamedData removes data files that no record of any layer names, nor any
+// checkpoint. Preconditions: o.mu is held for writing, or nothing else runs yet.
 func (o *Overlay) removeUnnamedData() error {
-	named := map[string]bool{}
-	for _, l := range o.stack {
-		for _, x := range l.Recs {
-			if x.Where == meta.Data {
-				named[dataName(x.DataID)] = true
-			}
-		}
+	ids := map[uint64]bool{}
+	meta.NamedBy(o.stack, ids)
+	if err := o.namedByPoints(ids); err != nil {
+		return err
+	}
+	named := make(map[string]bool, len(ids))
+	for id := range ids {
+		named[dataName(id)] = true
 	}
 	fd, err := layer.Open(o.data, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {

@@ -113,7 +113,7 @@ func (o *Overlay) popTop() error {
 	top.Close()
 	o.stack = o.stack[:len(o.stack)-1]
 	o.recount()
-	return meta.RemoveGarbage(o.dir, o.stack)
+	return o.removeGarbage()
 }
 
 // bound tells whether an entry is of a base object that is where the base has it.

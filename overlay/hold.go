@@ -24,8 +24,20 @@ type hold struct {
 func (o *Overlay) Hold() (release func()) {
 	o.keepUnlinked()
 	o.hold.mu.Lock()
+	pasts := o.openPasts()
+	for _, v := range pasts {
+		v.o.hold.mu.Lock()
+	}
 	o.hold.gen.Add(1)
+	for _, v := range pasts {
+		v.o.hold.gen.Add(1)
+	}
 	return sync.OnceFunc(func() {
+		for _, v := range pasts {
+			o.refresh(v)
+			v.o.hold.gen.Add(1)
+			v.o.hold.mu.Unlock()
+		}
 		o.hold.gen.Add(1)
 		o.hold.mu.Unlock()
 	})

@@ -37,6 +37,7 @@ type Overlay struct {
 	baseSt layer.Stat
 	dir    int                 // O_PATH descriptor of Dir
 	data   int                 // O_PATH descriptor of Dir/data
+	lent   bool                // those descriptors are another's
 	hide   map[string][]string // last element -> paths
 
 	// mu guards the namespace: the stack, every record, and of each node what
@@ -44,6 +45,9 @@ type Overlay struct {
 	mu      sync.RWMutex
 	stack   []*meta.Layer // deepest first; the last is the top
 	frozen  uint64        // data files of epochs up to this are not written to
+	sealed  uint64        // nor those with lower numbers than this: checkpoints name them
+	points  []Checkpoint  // by Seq
+	pasts   map[uint64]*pastView
 	tx      meta.Tx
 	doomed  []uint64             // data files to be removed when tx is committed
 	aliases map[layer.Key]uint64 // base inodes with a number that is not their own
@@ -152,7 +156,10 @@ func (o *Overlay) loadStack() (err error) {
 		}
 	}
 	o.recount()
-	if err := meta.RemoveGarbage(o.dir, o.stack); err != nil {
+	if err := o.loadCheckpoints(); err != nil {
+		return fmt.Errorf("read the checkpoints in %s: %w", o.cfg.Dir, err)
+	}
+	if err := o.removeGarbage(); err != nil {
 		return fmt.Errorf("tidy %s: %w", o.cfg.Dir, err)
 	}
 	if err := o.dropOrphans(); err != nil {
@@ -167,10 +174,10 @@ func (o *Overlay) loadStack() (err error) {
 // recount takes the counters and aliases from the stack.
 func (o *Overlay) recount() {
 	clear(o.aliases)
-	o.frozen = 0
+	o.frozen, o.sealed = 0, 0
 	for i, l := range o.stack {
 		o.nextIno, o.nextDat = max(o.nextIno, l.NextIno), max(o.nextDat, l.NextData)
-		o.birth, o.folded = max(o.birth, l.Birth), max(o.folded, l.LastFold)
+		o.birth, o.folded, o.sealed = max(o.birth, l.Birth), max(o.folded, l.LastFold), max(o.sealed, l.Sealed)
 		for k, ino := range l.Aliases {
 			o.aliases[k] = ino
 		}
@@ -285,7 +292,7 @@ func (o *Overlay) Close() (err error) {
 		}
 		meta.CloseStack(o.stack)
 		for _, fd := range []int{o.data, o.dir, o.base} {
-			if fd >= 0 {
+			if fd >= 0 && !o.lent {
 				unix.Close(fd)
 			}
 		}

@@ -127,10 +127,14 @@ func (o *Overlay) commitQuietly(what string) {
 	}
 }
 
+// mine tells whether the data file of a record is of no other layer and of no
+// checkpoint. Preconditions: o.mu is held.
+func (o *Overlay) mine(x *meta.Rec) bool { return x.Epoch > o.frozen && x.DataID >= o.sealed }
+
 // dropRec makes the record of ino go, with its data. The facts are in o.tx.
 // Preconditions: o.mu is held for writing.
 func (o *Overlay) dropRec(ino uint64, x *meta.Rec) {
-	if x.Where == meta.Data && x.Epoch > o.frozen {
+	if x.Where == meta.Data && o.mine(x) {
 		o.doomed = append(o.doomed, x.DataID)
 	}
 	if len(o.stack) > 1 {

@@ -26,16 +26,22 @@ type watcher struct {
 const watchQueue = 4096
 
 func newWatcher(o *Overlay) (*watcher, error) {
-	w := &watcher{o: o, dirs: map[int32]*dirNode{}, done: make(chan struct{})}
-	var err error
-	if w.w, err = layer.NewWatcher(watchQueue); err != nil {
+	inotify, err := layer.NewWatcher(watchQueue)
+	if err != nil {
 		o.cfg.Log.Warn("edits in the base are seen within a second only", "err", err)
-		w.limited.Store(true)
-		close(w.done)
-		return w, nil
+		return noWatcher(o), nil
 	}
+	w := &watcher{o: o, w: inotify, dirs: map[int32]*dirNode{}, done: make(chan struct{})}
 	go w.run()
 	return w, nil
+}
+
+// noWatcher hears of nothing.
+func noWatcher(o *Overlay) *watcher {
+	w := &watcher{o: o, dirs: map[int32]*dirNode{}, done: make(chan struct{})}
+	w.limited.Store(true)
+	close(w.done)
+	return w
 }
 
 func (w *watcher) close() {

@@ -118,7 +118,7 @@ func (e *overlaid) Patch(ctx context.Context, in wire.PatchRequest, w io.Writer)
 // spool is a file without a name. A patch is written there first: writers in the
 // view may make it necessary to begin again.
 func (e *overlaid) spool() (*os.File, error) {
-	f, err := os.CreateTemp(e.commits.Kept, ".patch-*")
+	f, err := os.CreateTemp(e.commits.Undo, ".patch-*")
 	if err != nil {
 		return nil, err
 	}

@@ -13,11 +13,8 @@ import (
 	"astrid/overlay/commit"
 )
 
-// Names in a session's TempDir beside those that package home knows.
-const (
-	undoDir = "undo" // pre-images of the last commits
-	keptDir = "kept" // what was discarded in the last day
-)
+// undoDir is the name, in a session's TempDir, of the pre-images of the last commits.
+const undoDir = "undo"
 
 // commitConfig makes the directories that a commit needs.
 func (s *server) commitConfig(cache *change.Cache) (commit.Config, error) {
@@ -25,11 +22,10 @@ func (s *server) commitConfig(cache *change.Cache) (commit.Config, error) {
 	cfg := commit.Config{
 		Journal: s.cfg.Home.Journal(s.record.Name),
 		Undo:    filepath.Join(temp, undoDir),
-		Kept:    filepath.Join(temp, keptDir),
 		Cache:   cache,
 		Log:     s.log,
 	}
-	for _, dir := range []string{cfg.Journal, cfg.Undo, cfg.Kept} {
+	for _, dir := range []string{cfg.Journal, cfg.Undo} {
 		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 			return cfg, err
 		}

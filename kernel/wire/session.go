@@ -211,7 +211,7 @@ type DiscardRequest struct {
 // DiscardReply says what was dropped.
 type DiscardReply struct {
 	Dropped []Change `json:"dropped"`
-	Kept    string   `json:"kept,omitempty"` // where what was dropped is kept for a day
+	Kept    string   `json:"kept,omitempty"` // the checkpoint that keeps for a day what was dropped
 }
 
 // DownRequest ends a session's view server; uncommitted work is kept unless Discard.

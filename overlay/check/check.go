@@ -19,13 +19,14 @@ const maxFindings = 1000
 
 // Report is what Run saw.
 type Report struct {
-	Findings  []string // broken invariants, a plain sentence each, sorted
-	Leftovers []string // what the next opening removes, sorted
-	Layers    int
-	Records   int // in force
-	Entries   int // names in force that the layers give
-	Orphans   int // files without a name that were open when the session ended
-	DataFiles int
+	Findings    []string // broken invariants, a plain sentence each, sorted
+	Leftovers   []string // what the next opening removes, sorted
+	Layers      int
+	Records     int // in force
+	Entries     int // names in force that the layers give
+	Orphans     int // files without a name that were open when the session ended
+	Checkpoints int
+	DataFiles   int
 }
 
 // OK tells whether no invariant is broken.
@@ -40,7 +41,7 @@ func Run(ctx context.Context, dir string) (Report, error) {
 		return Report{}, &fs.PathError{Op: "check", Path: dir, Err: err}
 	}
 	defer unix.Close(fd)
-	c := &checker{ctx: ctx, dir: fd, data: -1, seen: map[string]bool{}}
+	c := &checker{ctx: ctx, dir: fd, data: -1, seen: map[string]bool{}, kept: map[string]bool{}, named: map[uint64]bool{}}
 	err = c.run()
 	if err != nil {
 		err = fmt.Errorf("check %s: %w", dir, err)
@@ -57,6 +58,8 @@ type checker struct {
 	dir   int // of the session
 	data  int // of its data files; -1 when there is none
 	stack []*meta.Layer
+	kept  map[string]bool // logs beside those of the stack
+	named map[uint64]bool // data files that those name
 	seen  map[string]bool // findings, so that each is told once
 	as    string          // "as of layer 3: " while a frozen state is looked at
 }
@@ -86,6 +89,9 @@ func (c *checker) run() (err error) {
 	}
 	defer meta.CloseStack(c.stack)
 	c.Layers = len(c.stack)
+	if err := c.checkpoints(); err != nil {
+		return err
+	}
 	if err := c.files(); err != nil {
 		return err
 	}

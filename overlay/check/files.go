@@ -41,6 +41,8 @@ func (c *checker) files() error {
 			failed = errors.Join(failed, c.tail(name, l, st.Size))
 		case name == "HEAD":
 			c.private(name, st)
+		case c.kept[name]:
+			c.private(name, st)
 		case strings.HasSuffix(name, logSuffix):
 			c.leftover("nothing leads to %q", name)
 		case strings.HasSuffix(name, layer.TempSuffix):
@@ -117,6 +119,14 @@ func (c *checker) dataFiles() {
 		}
 	}
 	c.DataFiles = len(owner)
+	for id := range c.named {
+		if _, told := owner[id]; !told && c.data >= 0 {
+			var st layer.Stat
+			if err := layer.Statx(c.data, strconv.FormatUint(id, 16), &st); err != nil {
+				c.find("data file %x, which a checkpoint needs: %v", id, err)
+			}
+		}
+	}
 }
 
 func (c *checker) dataFile(id, ino uint64) {
@@ -144,6 +154,9 @@ func (c *checker) listData() error {
 				named[strconv.FormatUint(x.DataID, 16)] = true
 			}
 		}
+	}
+	for id := range c.named {
+		named[strconv.FormatUint(id, 16)] = true
 	}
 	return each(c.data, func(name string, _ *layer.Stat) {
 		if !named[name] {

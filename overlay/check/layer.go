@@ -172,13 +172,13 @@ func (c *checker) content(l *meta.Layer, x *meta.Rec, bad func(string, ...any)) 
 	default:
 		bad("content at %d", x.Where)
 	}
-	if x.HasHash && !c.hasBlob(x.Hash) {
+	if x.HasHash && !c.hasBlob(x.Hash, l) {
 		bad("its original %x is not kept", x.Hash)
 	}
 }
 
-func (c *checker) hasBlob(h [32]byte) bool {
-	for _, l := range c.stack {
+func (c *checker) hasBlob(h [32]byte, in *meta.Layer) bool {
+	for _, l := range append([]*meta.Layer{in}, c.stack...) {
 		if _, ok := l.Blobs[h]; ok {
 			return true
 		}

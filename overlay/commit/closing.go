@@ -205,3 +205,11 @@ func forgetUndo(stores []*disk, journal int, n uint64) error {
 	}
 	return unix.Unlinkat(journal, journalName(undoPrefix, n), 0)
 }
+
+// statBytes adds the space of what a walk meets to sum.
+func statBytes(sum *int64) func(string, *layer.Stat) (bool, error) {
+	return func(_ string, st *layer.Stat) (bool, error) {
+		*sum += st.Blocks * 512
+		return false, nil
+	}
+}

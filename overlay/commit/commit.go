@@ -229,11 +229,15 @@ func (r *run) apply(sel *selection) (notes []string, err error) {
 	}
 	l := newLayout(string(b.Stage), sel)
 	p.Bytes = l.content()
-	if err := r.prepare(sel, l, p, b.Time); err != nil {
-		return nil, errors.Join(err, r.w.notBegun(r.cfg, &b), j.drop())
+	err = r.prepare(sel, l, p, b.Time)
+	if err == nil {
+		err = r.preserve(p)
+	}
+	if err != nil {
+		return nil, errors.Join(err, r.w.notBegun(r.cfg, &b), r.o.Spare(p.Number), j.drop())
 	}
 	if err := j.record(recPlan, p); err != nil {
-		return nil, errors.Join(fmt.Errorf("write the journal: %w", err), r.w.notBegun(r.cfg, &b), j.drop())
+		return nil, errors.Join(fmt.Errorf("write the journal: %w", err), r.w.notBegun(r.cfg, &b), r.o.Spare(p.Number), j.drop())
 	}
 	r.cfg.Kill("journal: plan written")
 	if err := r.execute(j, p); err != nil {

@@ -20,8 +20,6 @@ type Config struct {
 	// system of the workspace; else they stay in .astrid/undo there. Empty:
 	// always there.
 	Undo string
-	// Kept is where Discard keeps what it dropped. Empty: nowhere.
-	Kept string
 	// Git is the git program; empty: found in PATH; "-": none is asked.
 	Git string
 

@@ -85,7 +85,7 @@ func TestNamesOutsideCostNoCopy(t *testing.T) {
 		must(t, unix.Fallocate(int(f.Fd()), 0, 0, size))
 		must(t, f.Close())
 	}
-	must(t, os.Link(big, filepath.Join(s.Kept, "store")))
+	must(t, os.Link(big, filepath.Join(s.Beside, "store")))
 	must(t, os.Link(inside, filepath.Join(s.Base, "stays")))
 	s.do(join(unlink("big"), unlink("inside"))...)
 	s.mustCommit(commit.Request{})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"astrid/overlay"
 	"astrid/overlay/change"
@@ -14,8 +15,8 @@ import (
 // all without any. What cannot stay without them is dropped too: what lies in a
 // directory that goes, and what took the place of something that comes back. A
 // file that was removed comes back with the whole of the removed directory that
-// it was in. What is dropped is kept for a day where Config.Kept says; the second
-// result names the place, "" when nothing is kept.
+// it was in. A checkpoint keeps what is dropped for a day, of the whole view as it is;
+// the second result is its name, "" when nothing is dropped.
 func Discard(ctx context.Context, o *overlay.Overlay, cfg Config, paths []string) (dropped []change.Change, kept string, err error) {
 	cfg = cfg.withDefaults()
 	w, err := enter(o, cfg)
@@ -50,8 +51,10 @@ func (w *workspace) discard(ctx context.Context, o *overlay.Overlay, cfg Config,
 		}
 		drop = together(list, m)
 	}
-	if kept, err = keep(ctx, cfg, drop); err != nil {
-		return nil, "", fmt.Errorf("keep what is discarded: %w", err)
+	if len(drop) > 0 {
+		if kept, err = keep(o, cfg); err != nil {
+			return nil, "", fmt.Errorf("keep what is discarded: %w", err)
+		}
 	}
 	if err := o.Discard(names(drop, len(paths) == 0)); err != nil {
 		return nil, "", err
@@ -61,8 +64,25 @@ func (w *workspace) discard(ctx context.Context, o *overlay.Overlay, cfg Config,
 			dropped = append(dropped, *c)
 		}
 	}
-	w.pruneKept(cfg)
 	return dropped, kept, nil
+}
+
+// keptFor is how long the checkpoint is kept that is made before something is dropped.
+const keptFor = 24 * time.Hour
+
+// keep makes one, and forgets those that were kept long enough.
+func keep(o *overlay.Overlay, cfg Config) (string, error) {
+	if err := Prune(o, cfg); err != nil {
+		return "", err
+	}
+	c, err := o.Checkpoint(overlay.Checkpoint{Auto: "discard"})
+	return c.Name, err
+}
+
+// Prune forgets checkpoints that nobody asked for and that are a day old.
+func Prune(o *overlay.Overlay, cfg Config) error {
+	cfg = cfg.withDefaults()
+	return o.PruneCheckpoints(cfg.Now().Add(-keptFor).UnixNano())
 }
 
 // names returns the paths that the overlay is told to take back; nil for all.

@@ -121,8 +121,12 @@
 //
 // # What is discarded
 //
-// Discard keeps what it drops for a day in Config.Kept/discarded-<ns>/: the bytes
-// as files 1, 2, … and changes.json, a list of {Op, Path, From, Link, Mode, UID,
-// GID, Rdev, Mtime, Target, Xattrs, Data, Lost}, where Data names the file.
-// Nothing restores them by itself. What a path is renamed from is in the base.
+// Discard makes a checkpoint of the view first, which keeps what it drops for a day:
+// a rollback to it brings that back.
+//
+// # Checkpoints
+//
+// Before the plan of an operation is written down, the overlay copies what that is to
+// take out of the workspace, if there is a checkpoint (overlay.Preserve): a checkpoint
+// goes on showing what it showed.
 package commit

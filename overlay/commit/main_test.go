@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 
 // place is where a session keeps what.
 type place struct {
-	Base, Dir, Journal, Undo, Kept string
+	Base, Dir, Journal, Undo, Beside string
 }
 
 func newPlace(t testing.TB) place {
@@ -53,9 +53,9 @@ func newPlace(t testing.TB) place {
 	top := t.TempDir()
 	p := place{
 		Base: filepath.Join(top, "base"), Dir: filepath.Join(top, "session"),
-		Journal: filepath.Join(top, "journal"), Undo: filepath.Join(top, "undo"), Kept: filepath.Join(top, "kept"),
+		Journal: filepath.Join(top, "journal"), Undo: filepath.Join(top, "undo"), Beside: filepath.Join(top, "beside"),
 	}
-	for _, d := range []string{p.Base, p.Dir, p.Journal, p.Undo, p.Kept} {
+	for _, d := range []string{p.Base, p.Dir, p.Journal, p.Undo, p.Beside} {
 		must(t, os.Mkdir(d, 0o700))
 	}
 	must(t, os.Chmod(p.Base, 0o755))
@@ -63,7 +63,7 @@ func newPlace(t testing.TB) place {
 }
 
 func (p place) config() commit.Config {
-	return commit.Config{Journal: p.Journal, Undo: p.Undo, Kept: p.Kept, Git: "-"}
+	return commit.Config{Journal: p.Journal, Undo: p.Undo, Git: "-"}
 }
 
 // childJob is what a child does: Commit, Undo or Recover, dying at the KillAt-th point.

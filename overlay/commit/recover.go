@@ -48,8 +48,7 @@ func Recover(ctx context.Context, o *overlay.Overlay, cfg Config) (Report, error
 		}
 		r.say("the changes of a commit that had not begun are back in the view")
 	}
-	w.pruneKept(cfg)
-	return r.Report, nil
+	return r.Report, Prune(o, cfg)
 }
 
 type recovery struct {
@@ -106,6 +105,9 @@ func (r *recovery) notBegun(n uint64, s state, j *journal) error {
 		if err := r.w.notBegun(r.cfg, s.begin); err != nil {
 			return err
 		}
+	}
+	if err := r.o.Spare(n); err != nil {
+		return err
 	}
 	r.say("commit %d had not begun", n)
 	return j.drop()

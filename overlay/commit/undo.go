@@ -248,12 +248,15 @@ func (u *undoing) apply(r *reversal) error {
 	}
 	err = u.prepare(r, p, b.Time)
 	if err == nil {
+		err = u.preserve(p)
+	}
+	if err == nil {
 		if err = j.record(recPlan, p); err != nil {
 			err = fmt.Errorf("write the journal: %w", err)
 		}
 	}
 	if err != nil {
-		return errors.Join(err, u.w.notBegun(u.cfg, &b), j.drop())
+		return errors.Join(err, u.w.notBegun(u.cfg, &b), u.o.Spare(p.Number), j.drop())
 	}
 	u.cfg.Kill("journal: plan written")
 	return u.execute(j, p)

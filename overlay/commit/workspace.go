@@ -79,7 +79,7 @@ func (w *workspace) notBegun(cfg Config, b *begin) error {
 // undone cleans up after a commit that was taken back. When something was left
 // the staging directory stays, because it has the other versions.
 func (w *workspace) undone(o *overlay.Overlay, cfg Config, j *journal, p *plan, left []string) error {
-	if err := o.Touched(p.departed()); err != nil {
+	if err := errors.Join(o.Touched(p.departed()), o.Spare(p.Number)); err != nil {
 		return err
 	}
 	if len(left) > 0 {

@@ -26,6 +26,20 @@ func renameat2(olddir int, old string, newdir int, new string, flags uint) error
 // whatever the umask. After a power cut there is the old one or the new one,
 // whole. Two writers of one name at a time are the caller's mistake.
 func WriteFile(dirfd int, name string, data []byte, mode uint32) error {
+	if err := replaceFile(dirfd, name, data, mode, true); err != nil {
+		return err
+	}
+	return SyncDir(dirfd)
+}
+
+// PlaceFile is WriteFile for a file that survives the end of the process, and a power
+// cut only when both it and dirfd have been synced since: else it may be there torn,
+// or not at all.
+func PlaceFile(dirfd int, name string, data []byte, mode uint32) error {
+	return replaceFile(dirfd, name, data, mode, false)
+}
+
+func replaceFile(dirfd int, name string, data []byte, mode uint32, sync bool) error {
 	tmp := name + TempSuffix
 	if err := unix.Unlinkat(dirfd, tmp, 0); err != nil && err != unix.ENOENT {
 		return err
@@ -34,7 +48,10 @@ func WriteFile(dirfd int, name string, data []byte, mode uint32) error {
 	if err != nil {
 		return err
 	}
-	err = fillAndSync(fd, data, mode)
+	err = fill(fd, data, mode)
+	if err == nil && sync {
+		err = ignoringEINTR(func() error { return unix.Fsync(fd) })
+	}
 	if cerr := unix.Close(fd); err == nil {
 		err = cerr
 	}
@@ -43,12 +60,11 @@ func WriteFile(dirfd int, name string, data []byte, mode uint32) error {
 	}
 	if err != nil {
 		unix.Unlinkat(dirfd, tmp, 0)
-		return err
 	}
-	return SyncDir(dirfd)
+	return err
 }
 
-func fillAndSync(fd int, data []byte, mode uint32) error {
+func fill(fd int, data []byte, mode uint32) error {
 	for len(data) > 0 {
 		n, err := unix.Write(fd, data)
 		if err == unix.EINTR {
@@ -59,10 +75,7 @@ func fillAndSync(fd int, data []byte, mode uint32) error {
 		}
 		data = data[n:]
 	}
-	if err := ignoringEINTR(func() error { return unix.Fchmod(fd, mode) }); err != nil {
-		return err
-	}
-	return ignoringEINTR(func() error { return unix.Fsync(fd) })
+	return ignoringEINTR(func() error { return unix.Fchmod(fd, mode) })
 }
 
 // SyncDir makes the entries of a directory survive a power cut. fd may be one

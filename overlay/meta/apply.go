@@ -67,6 +67,14 @@ func (l *Layer) fact(r *reader) error {
 		x.Xattrs = m
 	case factClear:
 		delete(l.Dirs, r.u())
+	case factSeal:
+		l.Sealed = max(l.Sealed, r.u())
+	case factMoved:
+		from := r.str()
+		if l.Moved == nil {
+			l.Moved = map[string]string{}
+		}
+		l.Moved[from] = r.str()
 	case factNext:
 		l.NextIno, l.NextData, l.Birth = max(l.NextIno, r.u()), max(l.NextData, r.u()), max(l.Birth, r.u())
 	default:

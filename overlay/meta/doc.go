@@ -26,8 +26,8 @@
 //	file    := header record* zeros
 //	header  := "ASTRIDL1" version:u32 reserved:u32 epoch:u64 below:u64 crc:u32 zeros
 //	           64 bytes; below 0 is the base; crc is CRC-32C of the 32 bytes before it;
-//	           version is 2, or 1 for a log begun before there was fact 17: what is
-//	           appended to such a one may have it, too
+//	           version is 3; 1 for a log begun before there was fact 17, 2 before there
+//	           was 18: what is appended to such a one may have them, too
 //	record  := length:u32 crc:u32 payload       length 1 … 4 MiB; crc is CRC-32C of
 //	           the 4 length bytes and the payload
 //	payload := fact+
@@ -55,6 +55,9 @@
 //	         | 16 dir:uv                             nothing is said of dir's names any more
 //	         | 17 dir:uv name:str finger flags:uv n:uv mark*   5, and what the view knew of the
 //	                                                 name below; flags&1: the marks are not all
+//	         | 18 data:uv                            data files with lower numbers are not written to
+//	                                                 in place any more: checkpoints name them
+//	         | 19 from:str to:str                    a commit took what was at from in the base to to
 //	mark    := id:8 bytes state:8 bytes ctime:sv     of what was below a directory, ordered by id;
 //	                                                 n at most 65,536
 //	finger  := key mode:uv size:sv mtime:sv ctime:sv ino 0: nothing; ctime 0: of no account

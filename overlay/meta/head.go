@@ -75,27 +75,51 @@ func CloseStack(stack []*Layer) {
 	}
 }
 
-// RemoveGarbage removes logs that are not of the stack, and files left over
-// from an interrupted replacement of HEAD.
-func RemoveGarbage(dirfd int, stack []*Layer) error {
+// Kept says which logs beside those of the stack are needed.
+type Kept struct {
+	Epochs []uint64 // of layers of which checkpoints are places
+	Pre    uint64   // what operations from this one on replaced; 0: of none
+}
+
+// RemoveGarbage removes logs that are neither of the stack nor kept, and files left
+// over from an interrupted replacement.
+func RemoveGarbage(dirfd int, stack []*Layer, kept Kept) error {
 	keep := map[string]bool{headName: true}
 	for _, l := range stack {
 		keep[logName(l.Epoch)] = true
 	}
-	fd, err := layer.Open(dirfd, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	for _, epoch := range kept.Epochs {
+		keep[logName(epoch)] = true
+	}
+	pres, err := Pres(dirfd)
 	if err != nil {
 		return fmt.Errorf("list layers: %w", err)
 	}
-	defer unix.Close(fd)
+	for _, n := range pres {
+		keep[preName(n)] = kept.Pre != 0 && n >= kept.Pre
+	}
 	var garbage []string
-	err = layer.Names(fd, func(name string, _ uint64, _ uint32) bool {
-		if !keep[name] && (strings.HasSuffix(name, ".log") || strings.HasPrefix(name, headName)) {
+	err = eachName(dirfd, func(name string) {
+		if !keep[name] && (strings.HasSuffix(name, logSuffix) || strings.HasPrefix(name, headName) || strings.HasSuffix(name, layer.TempSuffix)) {
 			garbage = append(garbage, name)
 		}
-		return true
 	})
 	for _, name := range garbage {
 		err = errors.Join(err, unix.Unlinkat(dirfd, name, 0))
 	}
 	return err
+}
+
+// ReadBeside reads a file of at most limit bytes beside the logs.
+func ReadBeside(dirfd int, name string, limit int64) ([]byte, error) {
+	f, err := openFile(dirfd, name, unix.O_RDONLY)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("%s is larger than %d bytes: %w", name, limit, ErrFormat)
+	}
+	return b, err
 }

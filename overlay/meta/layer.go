@@ -22,6 +22,10 @@ type Layer struct {
 	Blobs   map[[32]byte]Slice
 
 	LastFold uint64 // number of the last commit folded in, as far as this layer knows
+	Sealed   uint64 // data files below this are not written to in place
+	// Moved is where a commit took what was at a path of the base: see Tx.Moved.
+	Moved map[string]string
+
 	NextIno  uint64 // without OwnBit
 	NextData uint64
 	Birth    uint64
@@ -39,12 +43,16 @@ func newLayer(epoch, below uint64) *Layer {
 	}
 }
 
-func logName(epoch uint64) string { return strconv.FormatUint(epoch, 10) + ".log" }
+func logName(epoch uint64) string { return strconv.FormatUint(epoch, 10) + logSuffix }
 
 // Create makes an empty layer in the directory. It is garbage until SetHead
 // names it or a layer above it.
 func Create(dirfd int, epoch, below uint64) (*Layer, error) {
-	f, err := openFile(dirfd, logName(epoch), unix.O_RDWR|unix.O_CREAT|unix.O_TRUNC)
+	return createAs(dirfd, logName(epoch), epoch, below)
+}
+
+func createAs(dirfd int, name string, epoch, below uint64) (*Layer, error) {
+	f, err := openFile(dirfd, name, unix.O_RDWR|unix.O_CREAT|unix.O_TRUNC)
 	if err != nil {
 		return nil, fmt.Errorf("create layer %d: %w", epoch, err)
 	}
@@ -76,6 +84,18 @@ func Load(dirfd int, epoch uint64, readOnly bool) (*Layer, error) {
 }
 
 func load(f *os.File, epoch uint64, readOnly bool) (*Layer, error) {
+	l, err := replay(f, epoch, 0)
+	if err != nil || readOnly {
+		return l, err
+	}
+	if err := f.Truncate(l.log.end); err != nil {
+		return nil, fmt.Errorf("cut log: %w", err)
+	}
+	return l, nil
+}
+
+// replay reads a log up to an offset, 0 for all of it.
+func replay(f *os.File, epoch uint64, until int64) (*Layer, error) {
 	is, below, err := readHeader(f)
 	if err != nil {
 		return nil, err
@@ -85,16 +105,8 @@ func load(f *os.File, epoch uint64, readOnly bool) (*Layer, error) {
 	}
 	l := newLayer(epoch, below)
 	l.log = &log{f: f}
-	if l.log.end, err = scan(f, l.apply); err != nil {
-		return nil, err
-	}
-	if readOnly {
-		return l, nil
-	}
-	if err := f.Truncate(l.log.end); err != nil {
-		return nil, fmt.Errorf("cut log: %w", err)
-	}
-	return l, nil
+	l.log.end, err = scan(f, headerSize, until, l.apply)
+	return l, err
 }
 
 func openFile(dirfd int, name string, flags int) (*os.File, error) {
@@ -135,6 +147,12 @@ func (l *Layer) Sync() error { return l.log.sync() }
 // SyncFd returns the log's descriptor, for an fdatasync without the owner's
 // lock held. It is valid until Close.
 func (l *Layer) SyncFd() int { return int(l.log.f.Fd()) }
+
+// Trim gives the space back that is reserved for what comes: nothing will.
+func (l *Layer) Trim() error {
+	l.log.reserved = 0
+	return l.log.f.Truncate(l.log.end)
+}
 
 // Size returns the length of the log in bytes.
 func (l *Layer) Size() int64 { return l.log.end }

@@ -13,8 +13,8 @@ import (
 
 const (
 	magic      = "ASTRIDL1"
-	version    = 2
-	oldest     = 1 // without Tx.Bury
+	version    = 3
+	oldest     = 1 // without Tx.Bury; 2 is without Tx.Seal
 	headerSize = 64
 	frameSize  = 8
 	// MaxRecord bounds a payload, in bytes.
@@ -65,15 +65,18 @@ func readHeader(f *os.File) (epoch, below uint64, err error) {
 	return binary.LittleEndian.Uint64(h[16:]), binary.LittleEndian.Uint64(h[24:]), nil
 }
 
-// scan calls apply for each whole record and returns where the log ends.
-func scan(f *os.File, apply func(payload []byte, off int64) error) (int64, error) {
+// scan calls apply for each whole record between two offsets (until 0: to the end),
+// and returns where the log ends.
+func scan(f *os.File, off, until int64, apply func(payload []byte, off int64) error) (int64, error) {
 	st, err := f.Stat()
 	if err != nil {
 		return 0, err
 	}
 	r := &window{f: f, size: st.Size()}
-	off := int64(headerSize)
 	for {
+		if off == until {
+			return off, nil
+		}
 		head, err := r.at(off, frameSize)
 		if err != nil || head == nil {
 			return off, err

@@ -193,11 +193,12 @@ func TestTornTailIsCut(t *testing.T) {
 	}
 }
 
-// golden are the headers of both versions of the format. A change that breaks it
+// golden are the headers of all versions of the format. A change that breaks it
 // needs a new one.
 var golden = map[int]string{
 	1: "415354524944" + "4c31" + "01000000" + "00000000" + "0100000000000000" + "0000000000000000" + "c2cabe87",
 	2: "415354524944" + "4c31" + "02000000" + "00000000" + "0100000000000000" + "0000000000000000" + "a1fb824c",
+	3: "415354524944" + "4c31" + "03000000" + "00000000" + "0100000000000000" + "0000000000000000" + "2f39cdf6",
 }
 
 func TestGoldenHeader(t *testing.T) {

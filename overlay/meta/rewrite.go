@@ -3,6 +3,8 @@ package meta
 import (
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"astrid/overlay/layer"
 )
 
@@ -16,7 +18,7 @@ type Draft struct {
 	Dirs    map[uint64]*Delta
 	Aliases map[layer.Key]uint64
 
-	LastFold, NextIno, NextData, Birth uint64
+	LastFold, NextIno, NextData, Birth, Sealed uint64
 
 	from []*Layer
 }
@@ -50,13 +52,14 @@ func (d *Draft) add(l *Layer) {
 		}
 	}
 	for dir, delta := range l.Dirs {
-		d.Delta(dir).add(delta)
+		d.Delta(dir).Add(delta)
 	}
 	for k, ino := range l.Aliases {
 		d.Aliases[k] = ino
 	}
 	d.LastFold, d.NextIno = max(d.LastFold, l.LastFold), max(d.NextIno, l.NextIno)
 	d.NextData, d.Birth = max(d.NextData, l.NextData), max(d.Birth, l.Birth)
+	d.Sealed = max(d.Sealed, l.Sealed)
 }
 
 // Delta returns the delta of dir, made when there is none.
@@ -69,7 +72,11 @@ func (d *Draft) Delta(dir uint64) *Delta {
 	return delta
 }
 
-func (d *Delta) add(over *Delta) {
+// Keep says which layers have the originals that records of the draft name.
+func (d *Draft) Keep(from ...*Layer) { d.from = from }
+
+// Add puts what a layer further up says of the names on top.
+func (d *Delta) Add(over *Delta) {
 	for name, g := range over.Gone {
 		delete(d.Own, name)
 		if g != nil || d.Gone[name] == nil {
@@ -105,10 +112,37 @@ func (d *Draft) Write(dirfd int, epoch, below uint64) (*Layer, error) {
 	return n, nil
 }
 
+// WriteAside is Write for a layer that lives as long as this process has it: its
+// log has no name.
+func (d *Draft) WriteAside(dirfd int, epoch uint64) (*Layer, error) {
+	name := fmt.Sprintf("aside-%d%s", epoch, layer.TempSuffix)
+	n, err := createAs(dirfd, name, epoch, 0)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Unlinkat(dirfd, name, 0)
+	if err == nil {
+		err = d.fill(n)
+	}
+	if err != nil {
+		n.Close()
+		return nil, fmt.Errorf("write layer %d aside: %w", epoch, err)
+	}
+	return n, nil
+}
+
 func (d *Draft) copyTo(n *Layer) error {
+	if err := d.fill(n); err != nil {
+		return err
+	}
+	return n.Sync()
+}
+
+func (d *Draft) fill(n *Layer) error {
 	w := &rewriter{to: n}
 	w.tx.Next(d.NextIno, d.NextData, d.Birth)
 	w.tx.Folded(d.LastFold)
+	w.tx.Seal(d.Sealed)
 	for k, ino := range d.Aliases {
 		w.tx.Alias(k, ino)
 		w.flush(batch)
@@ -131,10 +165,7 @@ func (d *Draft) copyTo(n *Layer) error {
 		}
 	}
 	w.flush(1)
-	if w.err != nil {
-		return w.err
-	}
-	return n.Sync()
+	return w.err
 }
 
 func (d *Draft) copyRecs(w *rewriter) error {

@@ -26,6 +26,8 @@ const (
 	factXattrs
 	factClear
 	factBury
+	factSeal
+	factMoved
 )
 
 const (
@@ -238,6 +240,14 @@ func (t *Tx) Alias(k layer.Key, ino uint64) { t.fact(factAlias); t.key(k); t.u(i
 
 // Folded says that commit n has been taken out of the layers.
 func (t *Tx) Folded(n uint64) { t.fact(factFolded); t.u(n) }
+
+// Seal says that data files with numbers below data are nobody's to write to in place
+// any more: a checkpoint may name them.
+func (t *Tx) Seal(data uint64) { t.fact(factSeal); t.u(data) }
+
+// Moved says that a commit took a directory of the base, or a file, from one path to
+// another; only a layer of what a commit replaced says so.
+func (t *Tx) Moved(from, to string) { t.fact(factMoved); t.s(from); t.s(to) }
 
 // Next says which numbers are free: inode numbers, data numbers, births.
 func (t *Tx) Next(ino, data, birth uint64) { t.fact(factNext); t.u(ino); t.u(data); t.u(birth) }

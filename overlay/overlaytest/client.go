@@ -140,7 +140,7 @@ func (c *Client) attach(up *dentry, name string, n tree.Node, a *tree.Attr) *den
 			c.release(n, a.Ino)
 			return d
 		}
-		c.unhash(d) // somebody else changed it
+		c.invalidate(d) // somebody else changed it
 	}
 	d := &dentry{up: up, name: name, node: n, ino: a.Ino, kids: map[string]*dentry{}}
 	up.kids[name] = d
@@ -156,6 +156,13 @@ func (c *Client) unhash(d *dentry) {
 	d.gone = true
 	delete(d.up.kids, d.name)
 	c.unpinned(d)
+}
+
+// invalidate takes a name away that means something else now, with what was found
+// below it.
+func (c *Client) invalidate(d *dentry) {
+	c.prune(d)
+	c.unhash(d)
 }
 
 func (c *Client) unpin(d *dentry) {
@@ -197,7 +204,7 @@ func (c *Client) lookup(up *dentry, name string) (*dentry, *tree.Attr, error) {
 	n, err := dir.Lookup(name, &e)
 	if err != nil {
 		if d := up.kids[name]; d != nil && errors.Is(err, unix.ENOENT) {
-			c.unhash(d)
+			c.invalidate(d)
 		}
 		return nil, nil, err
 	}

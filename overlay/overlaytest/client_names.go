@@ -138,7 +138,7 @@ func (c *Client) remove(op *Op) error {
 		err = dir.Unlink(&c.who, name)
 	}
 	if err == nil {
-		c.unhash(d)
+		c.invalidate(d)
 	}
 	return err
 }
@@ -287,6 +287,6 @@ func (c *Client) unlink(up *dentry, name string) error {
 	if err := up.node.(tree.Dir).Unlink(&c.who, name); err != nil {
 		return err
 	}
-	c.unhash(d)
+	c.invalidate(d)
 	return nil
 }

@@ -1,0 +1,158 @@
+package overlay
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"astrid/overlay/layer"
+	"astrid/overlay/meta"
+)
+
+// pastView is a checkpoint that somebody looks at. It is read into memory when the
+// first comes, and forgotten when the last has gone.
+type pastView struct {
+	o    *Overlay
+	of   Checkpoint
+	refs int    // guarded by the mu of the overlay that has the checkpoint
+	at   uint64 // its Folded when this was read
+}
+
+// Past returns a checkpoint as a tree of its own, which shows what the view showed
+// then, whatever was committed since; nothing must be changed in it. Edits that
+// somebody else made in the base since show where the view had not changed anything.
+// release must be called, once. ErrNoCheckpoint.
+func (o *Overlay) Past(name string) (past *Overlay, release func(), err error) {
+	o.hold.mu.RLock() // while a commit moves things in the base nothing can be said
+	defer o.hold.mu.RUnlock()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c, ok := o.point(name)
+	if !ok {
+		return nil, nil, ErrNoCheckpoint
+	}
+	v := o.pasts[c.Seq]
+	if v == nil {
+		if v, err = o.openPast(c); err != nil {
+			return nil, nil, err
+		}
+		if o.pasts == nil {
+			o.pasts = map[uint64]*pastView{}
+		}
+		o.pasts[c.Seq] = v
+	}
+	v.refs++
+	return v.o, func() { o.releasePast(v) }, nil
+}
+
+func (o *Overlay) releasePast(v *pastView) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if v.refs--; v.refs == 0 {
+		if o.pasts[v.of.Seq] == v {
+			delete(o.pasts, v.of.Seq)
+		}
+		v.o.Close()
+	}
+}
+
+// forgetPast is for a checkpoint that is dropped: whoever looks at it may go on, and
+// misses what only it had. Preconditions: o.mu is held for writing.
+func (o *Overlay) forgetPast(seq uint64) { delete(o.pasts, seq) }
+
+func (o *Overlay) openPasts() []*pastView {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return slices.Collect(maps.Values(o.pasts))
+}
+
+// openPast makes the tree of a checkpoint. Preconditions: o.mu is held for writing.
+func (o *Overlay) openPast(c Checkpoint) (*pastView, error) {
+	p, err := o.recall(c)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	q := &Overlay{cfg: o.cfg, base: o.base, dir: o.dir, data: o.data, lent: true, hide: o.hide, aliases: map[layer.Key]uint64{}, baseSt: o.baseSt}
+	q.nodes.init()
+	q.fds.init()
+	q.watch = noWatcher(q)
+	l, err := p.WriteAside(o.dir, c.Epoch)
+	if err != nil {
+		return nil, fmt.Errorf("look at checkpoint %s: %w", c.Name, err)
+	}
+	q.stack = []*meta.Layer{l}
+	q.recount()
+	q.root = q.newRoot()
+	return &pastView{o: q, of: c, at: o.folded}, nil
+}
+
+// refresh reads a checkpoint anew that is being looked at, when an operation has
+// changed what lies below it. Preconditions: no request is under way in it.
+func (o *Overlay) refresh(v *pastView) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if v.at == o.folded {
+		return
+	}
+	v.at = o.folded
+	p, err := o.recall(v.of)
+	if err == nil {
+		defer p.close()
+		err = v.o.become(p)
+	}
+	if err != nil {
+		o.cfg.Log.Error("a checkpoint does not show any more what it should", "name", v.of.Name, "err", err)
+	}
+}
+
+// become puts what a checkpoint says against the base as it is now in the place of
+// what it said before.
+func (o *Overlay) become(p *past) error {
+	l, err := p.WriteAside(o.dir, o.top().Epoch)
+	if err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	last := len(p.moved) - 1
+	o.top().Close()
+	o.stack = []*meta.Layer{l}
+	o.recount()
+	o.revisit(func(at string) string {
+		if last < 0 {
+			return at
+		}
+		return carried(p.moved[last], at)
+	})
+	return nil
+}
+
+// revisit brings the live nodes up to date after the layers have become others. now
+// says where what was at a path of the base is. Preconditions: o.mu is held for
+// writing.
+func (o *Overlay) revisit(now func(string) string) {
+	var live []*node
+	o.nodes.each(func(n *node) { live = append(live, n) })
+	o.fds.dropBase()
+	for _, n := range live {
+		if d, ok := n.self.(*dirNode); ok {
+			d.outdated()
+		}
+		if n == &o.root.node {
+			continue
+		}
+		_, r := o.rec(n.ino)
+		l := n.loc.Load()
+		switch {
+		case r != nil && r.Base != nil:
+			n.key = r.Base.Key
+			n.relocate(r.Base, r.Own&meta.Moved != 0)
+		case r != nil:
+			n.key = layer.Key{}
+			n.loc.Store(nil)
+		case l != nil:
+			n.relocate(&meta.Base{Path: now(l.path()), Key: n.key}, false)
+		}
+	}
+}
