@@ -28,6 +28,9 @@
 //	    undo  redo         last, or the number of a commit
 //	    history            the commits, undos and redos, the last first
 //	    conflicts/N/       {path,why,base,mine,theirs} of what stands in the way of a commit
+//	    checkpoint         NAME [NOTE], - [NOTE] for any name, or --drop NAME…
+//	    checkpoints        name, when, who, last commit, before what it was made; the note
+//	    rollback           CHECKPOINT [PATH…]
 //	    resolve            mine PATH… or theirs PATH…
 //
 // The text of these files is in package text.

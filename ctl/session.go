@@ -50,16 +50,19 @@ func (t *Tree) session(name string) (mem.Item, error) {
 		return nil, fmt.Errorf("there is no session %q: %w", name, syscall.ENOENT)
 	}
 	dir := mem.Static(map[string]mem.Item{
-		op.Status:    t.reader(op.Status+" "+name, t.status(name)),
-		op.Changes:   t.reader(op.Changes+" "+name, t.changes(name)),
-		op.Patch:     t.patch(name),
-		op.Commit:    t.lines(name, op.Commit, t.commit(name)),
-		op.Discard:   t.lines(name, op.Discard, t.discard(name)),
-		op.Undo:      t.lines(name, op.Undo, t.undo(name, op.Undo)),
-		op.Redo:      t.lines(name, op.Redo, t.undo(name, op.Redo)),
-		op.Conflicts: t.conflicts(name),
-		op.Resolve:   t.lines(name, op.Resolve, t.resolve(name)),
-		op.History:   t.reader(op.History+" "+name, t.history(name)),
+		op.Status:      t.reader(op.Status+" "+name, t.status(name)),
+		op.Changes:     t.reader(op.Changes+" "+name, t.changes(name)),
+		op.Patch:       t.patch(name),
+		op.Commit:      t.lines(name, op.Commit, t.commit(name)),
+		op.Discard:     t.lines(name, op.Discard, t.discard(name)),
+		op.Undo:        t.lines(name, op.Undo, t.undo(name, op.Undo)),
+		op.Redo:        t.lines(name, op.Redo, t.undo(name, op.Redo)),
+		op.Conflicts:   t.conflicts(name),
+		op.Resolve:     t.lines(name, op.Resolve, t.resolve(name)),
+		op.Checkpoint:  t.lines(name, op.Checkpoint, t.checkpoint(name)),
+		op.Checkpoints: t.reader(op.Checkpoints+" "+name, t.checkpoints(name)),
+		op.Rollback:    t.lines(name, op.Rollback, t.rollback(name)),
+		op.History:     t.reader(op.History+" "+name, t.history(name)),
 	})
 	dir.Perm = 0o700
 	return dir, nil
@@ -104,6 +107,44 @@ func (t *Tree) undo(name, method string) func(context.Context, string) ([]byte, 
 		r, err := op.Run[wire.For[wire.UndoRequest], wire.UndoReply](ctx, t.config.Table, method,
 			wire.For[wire.UndoRequest]{Session: name, Request: req}, nil)
 		return text.Undo(r), true, err
+	}
+}
+
+// checkpoint is the file to which the name of a checkpoint to be made is written, or of
+// those to be dropped.
+func (t *Tree) checkpoint(name string) func(context.Context, string) ([]byte, bool, error) {
+	return func(ctx context.Context, line string) ([]byte, bool, error) {
+		req, drop, ok, err := text.ParseCheckpoint(line)
+		if !ok {
+			return nil, false, err
+		}
+		if len(drop) > 0 {
+			l, err := op.Run[wire.For[wire.DropRequest], []wire.Checkpoint](ctx, t.config.Table, op.DropPoint,
+				wire.For[wire.DropRequest]{Session: name, Request: wire.DropRequest{Names: drop}}, nil)
+			return text.Checkpoints(l), true, err
+		}
+		c, err := op.Run[wire.For[wire.CheckpointRequest], wire.Checkpoint](ctx, t.config.Table, op.Checkpoint,
+			wire.For[wire.CheckpointRequest]{Session: name, Request: req}, nil)
+		return text.Checkpoints([]wire.Checkpoint{c}), true, err
+	}
+}
+
+func (t *Tree) checkpoints(name string) func(context.Context) ([]byte, error) {
+	return func(ctx context.Context) ([]byte, error) {
+		l, err := op.Run[wire.For[wire.None], []wire.Checkpoint](ctx, t.config.Table, op.Checkpoints, wire.For[wire.None]{Session: name}, nil)
+		return text.Checkpoints(l), err
+	}
+}
+
+func (t *Tree) rollback(name string) func(context.Context, string) ([]byte, bool, error) {
+	return func(ctx context.Context, line string) ([]byte, bool, error) {
+		req, ok, err := text.ParseRollback(line)
+		if !ok {
+			return nil, false, err
+		}
+		r, err := op.Run[wire.For[wire.RollbackRequest], wire.RollbackReply](ctx, t.config.Table, op.Rollback,
+			wire.For[wire.RollbackRequest]{Session: name, Request: req}, nil)
+		return text.Rollback(r), true, err
 	}
 }
 

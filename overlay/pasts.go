@@ -135,6 +135,10 @@ func (o *Overlay) revisit(now func(string) string) {
 	var live []*node
 	o.nodes.each(func(n *node) { live = append(live, n) })
 	o.fds.dropBase()
+	keys := map[uint64]layer.Key{}
+	for key, ino := range o.aliases {
+		keys[ino] = key
+	}
 	for _, n := range live {
 		if d, ok := n.self.(*dirNode); ok {
 			d.outdated()
@@ -151,6 +155,11 @@ func (o *Overlay) revisit(now func(string) string) {
 		case r != nil:
 			n.key = layer.Key{}
 			n.loc.Store(nil)
+		case l == nil && n.key.Ino == 0: // one of the base again, wherever it is found
+			var ok bool
+			if n.key, ok = keys[n.ino]; !ok {
+				n.key = layer.Key{Ino: n.ino}
+			}
 		case l != nil:
 			n.relocate(&meta.Base{Path: now(l.path()), Key: n.key}, false)
 		}

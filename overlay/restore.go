@@ -174,9 +174,27 @@ func (r *restoring) walk(was, now tree.Dir, at, rest string) error {
 	case !isDir && !nowDir:
 		return nil // neither had it nor has it
 	case isDir:
+		if there, err := has(srcDir, more); err != nil || !there {
+			return err // neither had it
+		}
 		return r.walkInto(srcDir, src.Attr, now, at, name, more)
 	}
 	return r.remove(now, dst, name, more)
+}
+
+// has tells whether there is something at a path below a directory.
+func has(dir tree.Dir, rest string) (bool, error) {
+	name, more, deeper := cut(rest)
+	s, free, err := look(dir, name)
+	if err != nil {
+		return false, err
+	}
+	defer free()
+	in, ok := s.Node.(tree.Dir)
+	if !deeper || !ok {
+		return s.there() && !deeper, nil
+	}
+	return has(in, more)
 }
 
 // walkInto makes a directory on the way that the view does not have.

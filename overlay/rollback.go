@@ -77,13 +77,19 @@ func (o *Overlay) keepNumbers(p *past) {
 // keepHeld adds the records of what somebody may have open that is not in the
 // checkpoint. Preconditions: o.mu is held for writing.
 func (o *Overlay) keepHeld(p *past) map[*node]bool {
-	lost := map[*node]bool{}
+	lost, based := map[*node]bool{}, map[uint64]bool{}
+	for _, ino := range p.Aliases {
+		based[ino] = true
+	}
 	var live []*node
 	o.nodes.each(func(n *node) { live = append(live, n) })
 	for _, n := range live {
 		l, r := o.rec(n.ino)
 		if r == nil || r.Base != nil && !n.unlinked || p.Recs[n.ino].Rec != nil {
 			continue
+		}
+		if n.ino&meta.OwnBit == 0 && !n.unlinked || based[n.ino] {
+			continue // it is one of the base there
 		}
 		lost[n] = true
 		if d, ok := n.self.(*dirNode); ok {

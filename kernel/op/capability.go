@@ -15,6 +15,7 @@ const (
 	SessionRead
 	SessionCommit
 	SessionDiscard
+	SessionCheckpoint
 	SessionRecover
 	CapsuleRead
 	CapsuleReload
@@ -49,6 +50,7 @@ func names() [capabilities]string {
 		SessionRead:       "session:read",
 		SessionCommit:     "session:commit",
 		SessionDiscard:    "session:discard",
+		SessionCheckpoint: "session:checkpoint",
 		SessionRecover:    "session:recover",
 		CapsuleRead:       "capsule:read",
 		CapsuleReload:     "capsule:reload",

@@ -22,6 +22,10 @@ const (
 	Patch        = "patch"
 	Commit       = "commit"
 	Undo         = "undo"
+	Checkpoint   = "checkpoint"
+	Checkpoints  = "checkpoints"
+	DropPoint    = "checkpoint.drop"
+	Rollback     = "rollback"
 	Redo         = "redo"
 	History      = "history"
 	Conflicts    = "conflicts"
@@ -118,6 +122,12 @@ func sessionEntries(s Sessions, sees func(Caller, string) bool) []*Entry {
 		unary(Undo, SessionCommit, limited(), "take a commit back", undo(s, false)),
 		unary(Redo, SessionCommit, limited(), "take an undo back", undo(s, true)),
 		unary(History, SessionRead, plain(), "list the commits of a session", to(s.History)),
+		unary(Checkpoint, SessionCheckpoint, limited(), "make a checkpoint of a view", checkpoint(s)),
+		unary(Checkpoints, SessionRead, plain(), "list the checkpoints of a view", func(ctx context.Context, p wire.For[wire.None]) ([]wire.Checkpoint, error) {
+			return s.Checkpoints(ctx, p.Session)
+		}),
+		unary(DropPoint, SessionDiscard, limited(), "forget checkpoints", to(s.DropCheckpoints)),
+		unary(Rollback, SessionDiscard, limited(), "make a view, or paths of it, what it was at a checkpoint", rollback(s)),
 		unary(Conflicts, SessionRead, plain(), "list what in the workspace stands in the way of a commit", to(s.Conflicts)),
 		stream(ConflictSide, SessionRead, plain(), "write one version of a file in conflict", func(ctx context.Context, p wire.For[wire.SideRequest], out io.Writer) error {
 			return s.Side(ctx, p.Session, p.Request, out)
@@ -274,6 +284,23 @@ func undo(s Sessions, redo bool) func(context.Context, wire.For[wire.UndoRequest
 	return func(ctx context.Context, p wire.For[wire.UndoRequest]) (wire.UndoReply, error) {
 		p.Request.By, p.Request.Redo = by(ctx), redo
 		return s.Undo(ctx, p.Session, p.Request)
+	}
+}
+
+func checkpoint(s Sessions) func(context.Context, wire.For[wire.CheckpointRequest]) (wire.Checkpoint, error) {
+	return func(ctx context.Context, p wire.For[wire.CheckpointRequest]) (wire.Checkpoint, error) {
+		p.Request.By = by(ctx)
+		return s.Checkpoint(ctx, p.Session, p.Request)
+	}
+}
+
+func rollback(s Sessions) func(context.Context, wire.For[wire.RollbackRequest]) (wire.RollbackReply, error) {
+	return func(ctx context.Context, p wire.For[wire.RollbackRequest]) (wire.RollbackReply, error) {
+		p.Request.By = by(ctx)
+		if p.Request.To == "" {
+			return wire.RollbackReply{}, fault.New(fault.Usage, "say to which checkpoint; astrid checkpoints lists them")
+		}
+		return s.Rollback(ctx, p.Session, p.Request)
 	}
 }
 

@@ -33,6 +33,14 @@ type Sessions interface {
 	Commit(ctx context.Context, session string, req wire.CommitRequest) (wire.CommitReply, error)
 	// Undo takes a commit back or, with req.Redo, an undo.
 	Undo(ctx context.Context, session string, req wire.UndoRequest) (wire.UndoReply, error)
+	// Checkpoint makes a checkpoint of a view.
+	Checkpoint(ctx context.Context, session string, req wire.CheckpointRequest) (wire.Checkpoint, error)
+	// Checkpoints lists those of a session, the oldest first.
+	Checkpoints(ctx context.Context, session string) ([]wire.Checkpoint, error)
+	// DropCheckpoints forgets some and lists the others.
+	DropCheckpoints(ctx context.Context, session string, req wire.DropRequest) ([]wire.Checkpoint, error)
+	// Rollback makes a view, or paths of it, what it was at a checkpoint.
+	Rollback(ctx context.Context, session string, req wire.RollbackRequest) (wire.RollbackReply, error)
 	// History lists the commits, undos and redos of a session, the last first.
 	History(ctx context.Context, session string, req wire.HistoryRequest) ([]wire.HistoryEntry, error)
 	// Conflicts lists what stands in the way of a commit.

@@ -149,7 +149,12 @@ func (e *entry) abandon() error {
 		<-proc.gone
 	}
 	e.stopSupervisor()
-	return detach(e.t.cfg.Home.Workspace(e.name))
+	return e.detach()
+}
+
+// detach takes away what a view server that is no more left mounted.
+func (e *entry) detach() error {
+	return errors.Join(detach(e.t.cfg.Home.Workspace(e.name)), detach(e.t.cfg.Home.Checkpoints(e.name)))
 }
 
 // stopSupervisor ends the supervisor of a session and waits for it.
@@ -213,7 +218,7 @@ func (e *entry) erase() error {
 		return err
 	}
 	e.stopSupervisor()
-	if err := detach(e.t.cfg.Home.Workspace(e.name)); err != nil {
+	if err := e.detach(); err != nil {
 		return err
 	}
 	if err := removeSession(e.t.cfg.Home, e.name); err != nil {

@@ -72,14 +72,8 @@ func (t *Table) chunks(ctx context.Context, session, op string, req any, w io.Wr
 
 // Commit freezes the view and applies its changes to the base.
 func (t *Table) Commit(ctx context.Context, session string, req wire.CommitRequest) (wire.CommitReply, error) {
-	e, err := t.find(session)
+	e, err := t.settled(ctx, session)
 	if err != nil {
-		return wire.CommitReply{}, err
-	}
-	if err := e.awaitUp(ctx); err != nil {
-		return wire.CommitReply{}, err
-	}
-	if err := e.settlePages(ctx, settleTime); err != nil {
 		return wire.CommitReply{}, err
 	}
 	return change[wire.CommitReply](ctx, e, wire.ViewCommit, req)
@@ -87,17 +81,57 @@ func (t *Table) Commit(ctx context.Context, session string, req wire.CommitReque
 
 // Undo takes a commit back or, with req.Redo, an undo.
 func (t *Table) Undo(ctx context.Context, session string, req wire.UndoRequest) (wire.UndoReply, error) {
-	e, err := t.find(session)
+	e, err := t.settled(ctx, session)
 	if err != nil {
 		return wire.UndoReply{}, err
 	}
-	if err := e.awaitUp(ctx); err != nil {
-		return wire.UndoReply{}, err
-	}
-	if err := e.settlePages(ctx, settleTime); err != nil {
-		return wire.UndoReply{}, err
-	}
 	return change[wire.UndoReply](ctx, e, wire.ViewUndo, req)
+}
+
+// Checkpoint makes a checkpoint of a view: of all that programs have written, in
+// mappings too.
+func (t *Table) Checkpoint(ctx context.Context, session string, req wire.CheckpointRequest) (wire.Checkpoint, error) {
+	e, err := t.settled(ctx, session)
+	if err != nil {
+		return wire.Checkpoint{}, err
+	}
+	return change[wire.Checkpoint](ctx, e, wire.ViewCheckpoint, req)
+}
+
+// Checkpoints lists those of a session, the oldest first.
+func (t *Table) Checkpoints(ctx context.Context, session string) ([]wire.Checkpoint, error) {
+	return callFor[[]wire.Checkpoint](ctx, t, session, wire.ViewCheckpoints, nil)
+}
+
+// DropCheckpoints forgets some and lists the others.
+func (t *Table) DropCheckpoints(ctx context.Context, session string, req wire.DropRequest) ([]wire.Checkpoint, error) {
+	e, err := t.find(session)
+	if err != nil {
+		return nil, err
+	}
+	return change[[]wire.Checkpoint](ctx, e, wire.ViewDrop, req)
+}
+
+// Rollback makes a view, or paths of it, what it was at a checkpoint.
+func (t *Table) Rollback(ctx context.Context, session string, req wire.RollbackRequest) (wire.RollbackReply, error) {
+	e, err := t.settled(ctx, session)
+	if err != nil {
+		return wire.RollbackReply{}, err
+	}
+	return change[wire.RollbackReply](ctx, e, wire.ViewRollback, req)
+}
+
+// settled finds a session of which everything that programs have written is with its
+// view server.
+func (t *Table) settled(ctx context.Context, session string) (*entry, error) {
+	e, err := t.find(session)
+	if err == nil {
+		err = e.awaitUp(ctx)
+	}
+	if err == nil {
+		err = e.settlePages(ctx, settleTime)
+	}
+	return e, err
 }
 
 // History lists the commits, undos and redos of a session.
@@ -117,13 +151,7 @@ func (t *Table) Side(ctx context.Context, session string, req wire.SideRequest, 
 
 // Resolve ends conflicts by keeping one side.
 func (t *Table) Resolve(ctx context.Context, session string, req wire.ResolveRequest) (wire.DiscardReply, error) {
-	e, err := t.find(session)
-	if err == nil {
-		err = e.awaitUp(ctx)
-	}
-	if err == nil {
-		err = e.settlePages(ctx, settleTime)
-	}
+	e, err := t.settled(ctx, session)
 	if err != nil {
 		return wire.DiscardReply{}, err
 	}

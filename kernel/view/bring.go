@@ -2,6 +2,7 @@ package view
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"strings"
@@ -28,6 +29,10 @@ type engine interface {
 	Resolve(context.Context, wire.ResolveRequest) (wire.DiscardReply, error)
 	Discard(context.Context, wire.DiscardRequest) (wire.DiscardReply, error)
 	Recover(context.Context) (wire.RecoverReply, error)
+	Checkpoint(context.Context, wire.CheckpointRequest) (wire.Checkpoint, error)
+	Checkpoints(context.Context) ([]wire.Checkpoint, error)
+	DropCheckpoints(context.Context, wire.DropRequest) ([]wire.Checkpoint, error)
+	Rollback(context.Context, wire.RollbackRequest) (wire.RollbackReply, error)
 	Sync() error
 	Close() error
 }
@@ -78,7 +83,7 @@ func (s *server) bring(ctx context.Context) (err error) {
 	}
 	// As late as possible: between the old mount and the new one programs would
 	// write to the bare mount point.
-	err = clearWorkspace(s.workspace())
+	err = errors.Join(clearWorkspace(s.workspace()), clearWorkspace(s.cfg.Home.Checkpoints(s.record.Name)))
 	if err == nil {
 		err = s.rescueStrays()
 	}
@@ -90,6 +95,7 @@ func (s *server) bring(ctx context.Context) (err error) {
 		return asFault(err)
 	}
 	s.engine = eng
+	s.showPasts(eng)
 	return nil
 }
 

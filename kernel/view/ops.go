@@ -49,6 +49,14 @@ func (s *server) dispatch(ctx context.Context, req wire.ViewRequest, out *sender
 		return with(ctx, req, s.resolve)
 	case wire.ViewDiscard:
 		return with(ctx, req, s.discard)
+	case wire.ViewCheckpoint:
+		return with(ctx, req, s.checkpoint)
+	case wire.ViewCheckpoints:
+		return s.checkpoints(ctx)
+	case wire.ViewDrop:
+		return with(ctx, req, s.drop)
+	case wire.ViewRollback:
+		return with(ctx, req, s.rollback)
 	case wire.ViewRecover:
 		return s.recover(ctx)
 	case wire.ViewStop:
@@ -163,11 +171,8 @@ func (s *server) undo(ctx context.Context, in wire.UndoRequest) (out wire.UndoRe
 	return out, err
 }
 
-func (s *server) discard(ctx context.Context, in wire.DiscardRequest) (out wire.DiscardReply, err error) {
-	err = s.exclusively(ctx, func() error {
-		out, err = s.engine.Discard(ctx, in)
-		return err
-	})
+func (s *server) discard(ctx context.Context, in wire.DiscardRequest) (wire.DiscardReply, error) {
+	out, err := pointed(ctx, s, func() (wire.DiscardReply, error) { return s.engine.Discard(ctx, in) })
 	if err == nil {
 		s.events.put("discard", "")
 		s.log.Info("discard", "dropped", len(out.Dropped))
@@ -176,14 +181,8 @@ func (s *server) discard(ctx context.Context, in wire.DiscardRequest) (out wire.
 }
 
 // resolve drains first: what a program has merged in the view must be known.
-func (s *server) resolve(ctx context.Context, in wire.ResolveRequest) (out wire.DiscardReply, err error) {
-	err = s.exclusively(ctx, func() error {
-		if err := s.mount.Drain(ctx); err != nil {
-			return err
-		}
-		out, err = s.engine.Resolve(ctx, in)
-		return err
-	})
+func (s *server) resolve(ctx context.Context, in wire.ResolveRequest) (wire.DiscardReply, error) {
+	out, err := pointed(ctx, s, func() (wire.DiscardReply, error) { return s.engine.Resolve(ctx, in) })
 	if err == nil {
 		s.events.put("resolve", in.Keep)
 		s.log.Info("resolve", "keep", in.Keep, "paths", len(in.Paths))

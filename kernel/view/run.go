@@ -43,6 +43,7 @@ type server struct {
 	bringErr error
 	engine   engine
 	mount    mount
+	pasts    *pasts // nil while there are no checkpoints; guarded by change
 	since    time.Time
 
 	strays string // what was found at the mount point, for status
@@ -93,6 +94,7 @@ func (s *server) live(ctx context.Context) (why string, err error) {
 	s.log.Info("view up", "dir", s.record.Dir, "workspace", s.workspace(), "pid", os.Getpid())
 	s.events.put("up", s.record.Dir)
 	why, err = s.untilEnd(ctx)
+	s.hidePasts(context.WithoutCancel(ctx))
 	if closeErr := s.engine.Close(); closeErr != nil {
 		s.log.Error("the overlay did not close cleanly; its log is replayed at the next start", "err", closeErr)
 	}

@@ -214,6 +214,42 @@ type DiscardReply struct {
 	Kept    string   `json:"kept,omitempty"` // the checkpoint that keeps for a day what was dropped
 }
 
+// CheckpointRequest asks for a checkpoint of a view as it is now.
+type CheckpointRequest struct {
+	Name string `json:"name,omitempty"` // empty: one is found
+	Note string `json:"note,omitempty"`
+	By   string `json:"by,omitempty"` // who asks; the kernel says it
+}
+
+// Checkpoint describes one.
+type Checkpoint struct {
+	Name    string    `json:"name"`
+	At      time.Time `json:"at"`
+	By      string    `json:"by,omitempty"`
+	Note    string    `json:"note,omitempty"`
+	Auto    string    `json:"auto,omitempty"` // before what it was made by itself: discard, rollback, restore
+	Commits uint64    `json:"commits"`        // number of the last commit then
+	Path    string    `json:"path,omitempty"` // where it can be looked at
+}
+
+// DropRequest asks to forget checkpoints.
+type DropRequest struct {
+	Names []string `json:"names"`
+}
+
+// RollbackRequest asks to make a view, or some paths of it, what it was at a checkpoint.
+type RollbackRequest struct {
+	To    string `json:"to"`
+	Paths Paths  `json:"paths,omitempty"` // relative to the workspace's root, without globs; none: the whole view
+	By    string `json:"by,omitempty"`    // who asks; the kernel says it
+}
+
+// RollbackReply says what a rollback did.
+type RollbackReply struct {
+	To   string `json:"to"`
+	Kept string `json:"kept"` // the checkpoint of the view as it was before
+}
+
 // DownRequest ends a session's view server; uncommitted work is kept unless Discard.
 type DownRequest struct {
 	Session string `json:"session"`

@@ -70,9 +70,15 @@ const (
 	ViewSide    = "side"    // SideRequest -> chunks
 	ViewResolve = "resolve" // ResolveRequest -> DiscardReply
 	ViewRecover = "recover" // -> RecoverReply
-	ViewSync    = "sync"    // makes everything acknowledged survive a power cut
-	ViewEvents  = "events"  // -> events until the connection ends
-	ViewStop    = "stop"    // StopRequest; answers when the view is unmounted, then the server ends
+
+	ViewCheckpoint  = "checkpoint"      // CheckpointRequest -> Checkpoint
+	ViewCheckpoints = "checkpoints"     // -> []Checkpoint, the oldest first
+	ViewDrop        = "checkpoint.drop" // DropRequest -> []Checkpoint, those that remain
+	ViewRollback    = "rollback"        // RollbackRequest -> RollbackReply
+
+	ViewSync   = "sync"   // makes everything acknowledged survive a power cut
+	ViewEvents = "events" // -> events until the connection ends
+	ViewStop   = "stop"   // StopRequest; answers when the view is unmounted, then the server ends
 )
 
 // ViewRequest is the second frame of a connection.
@@ -95,7 +101,7 @@ type ViewReply struct {
 type ViewEvent struct {
 	Seq  uint64    `json:"seq"`
 	At   time.Time `json:"at"`
-	Kind string    `json:"kind"` // up, commit, undo, redo, discard, resolve, recover, unmounted
+	Kind string    `json:"kind"` // up, commit, undo, redo, discard, resolve, checkpoint, rollback, recover, unmounted
 	Text string    `json:"text,omitempty"`
 	// Lost counts events dropped before this one because nobody read them.
 	Lost uint64 `json:"lost,omitzero"`

@@ -48,6 +48,13 @@ func Recover(ctx context.Context, o *overlay.Overlay, cfg Config) (Report, error
 		}
 		r.say("the changes of a commit that had not begun are back in the view")
 	}
+	resumed, err := o.Resume()
+	if err != nil {
+		return r.Report, err
+	}
+	if resumed {
+		r.say("what a rollback of paths had begun is done")
+	}
 	return r.Report, Prune(o, cfg)
 }
 

@@ -1,7 +1,9 @@
 package optest
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -30,6 +32,7 @@ type Sessions struct {
 }
 
 type session struct {
+	points []wire.Checkpoint
 	wire.Session
 	changes []wire.Change
 	commits uint64
@@ -233,6 +236,53 @@ func (s *Sessions) Undo(_ context.Context, name string, req wire.UndoRequest) (w
 	return wire.UndoReply{Number: n.commits, Commit: n.commits - 1, Redo: req.Redo}, nil
 }
 
+// Checkpoint makes one that is only a name.
+func (s *Sessions) Checkpoint(_ context.Context, name string, req wire.CheckpointRequest) (wire.Checkpoint, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.find("checkpoint", name)
+	if err != nil {
+		return wire.Checkpoint{}, err
+	}
+	c := wire.Checkpoint{Name: cmp.Or(req.Name, fmt.Sprintf("c%d", len(n.points)+1)), Note: req.Note}
+	n.points = append(n.points, c)
+	return c, nil
+}
+
+// Checkpoints lists the names.
+func (s *Sessions) Checkpoints(_ context.Context, name string) ([]wire.Checkpoint, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.find("checkpoints", name)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(n.points), nil
+}
+
+// DropCheckpoints forgets names.
+func (s *Sessions) DropCheckpoints(_ context.Context, name string, req wire.DropRequest) ([]wire.Checkpoint, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.find("checkpoint.drop", name)
+	if err != nil {
+		return nil, err
+	}
+	n.points = slices.DeleteFunc(n.points, func(c wire.Checkpoint) bool { return slices.Contains(req.Names, c.Name) })
+	return slices.Clone(n.points), nil
+}
+
+// Rollback goes nowhere.
+func (s *Sessions) Rollback(_ context.Context, name string, req wire.RollbackRequest) (wire.RollbackReply, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.find("rollback", name)
+	if err == nil && !slices.ContainsFunc(n.points, func(c wire.Checkpoint) bool { return c.Name == req.To }) {
+		err = fault.New(fault.NotFound, "there is no checkpoint %q", req.To)
+	}
+	return wire.RollbackReply{To: req.To, Kept: "before"}, err
+}
+
 // History is a line for each commit.
 func (s *Sessions) History(_ context.Context, name string, _ wire.HistoryRequest) ([]wire.HistoryEntry, error) {
 	s.mu.Lock()
@@ -279,7 +329,7 @@ func (s *Sessions) Discard(_ context.Context, name string, req wire.DiscardReque
 	}
 	dropped := pick(n.changes, req.Paths)
 	n.drop(dropped)
-	return wire.DiscardReply{Dropped: dropped, Kept: "/kept"}, nil
+	return wire.DiscardReply{Dropped: dropped, Kept: "before-discard-1"}, nil
 }
 
 // Recover finds nothing to do.

@@ -17,8 +17,8 @@ func (a *app) discardCommand() *cobra.Command {
 		Use:   "discard [PATH|GLOB…]",
 		Short: "Drop changes: the view shows the workspace again",
 		Long: `Drops changes, so that the view shows again what the workspace has. Without PATH
-it means all of them. It asks first; in a script it needs --yes. What was dropped
-is kept for a day.`,
+it means all of them. It asks first; in a script it needs --yes. A checkpoint keeps
+what was dropped for a day: astrid rollback brings it back.`,
 		Example: "  astrid discard 'build/**'\n  astrid discard --yes",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.discard(cmd.Context(), args, yes)

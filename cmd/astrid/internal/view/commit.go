@@ -55,7 +55,7 @@ func Discarded(w io.Writer, r wire.DiscardReply, s Style) error {
 	fmt.Fprintf(out, "dropped %s\n", Count(len(r.Dropped)))
 	head(out, r.Dropped, s)
 	if r.Kept != "" {
-		fmt.Fprintf(out, "kept for a day: %s\n", plain(r.Kept))
+		fmt.Fprintf(out, "  astrid rollback %s brings that back, for a day\n", plain(r.Kept))
 	}
 	return out.Flush()
 }

@@ -47,7 +47,7 @@ func Resolved(w io.Writer, paths []string, keep string, r wire.DiscardReply, s S
 		head(out, r.Dropped, s)
 	}
 	if r.Kept != "" {
-		fmt.Fprintf(out, "kept for a day: %s\n", plain(r.Kept))
+		fmt.Fprintf(out, "  astrid rollback %s brings that back, for a day\n", plain(r.Kept))
 	}
 	return out.Flush()
 }

@@ -1,0 +1,89 @@
+package text
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+
+	"astrid/kernel/fault"
+	"astrid/kernel/wire"
+)
+
+// ParseCheckpoint reads one line of a checkpoint file: the name of one to be made, or -
+// for any, and a note; or --drop and names; or a JSON object. It is like ParseCommit.
+func ParseCheckpoint(line string) (req wire.CheckpointRequest, drop []string, ok bool, err error) {
+	line = strings.TrimSpace(line)
+	if line == "" {
+		return req, nil, false, nil
+	}
+	if line[0] == '{' {
+		var in struct {
+			wire.CheckpointRequest
+			Drop []string `json:"drop"`
+		}
+		err = strict(line, &in)
+		return in.CheckpointRequest, in.Drop, err == nil, err
+	}
+	words, err := Words(line)
+	if err != nil {
+		return req, nil, false, err
+	}
+	if words[0] == "--drop" {
+		if len(words) == 1 {
+			return req, nil, false, fault.New(fault.Usage, "checkpoint: --drop needs the names of checkpoints")
+		}
+		return req, words[1:], true, nil
+	}
+	if req.Name = words[0]; req.Name == "-" {
+		req.Name = ""
+	}
+	req.Note = strings.Join(words[1:], " ")
+	return req, nil, true, nil
+}
+
+// ParseRollback reads one line of a rollback file: the name of a checkpoint, and paths
+// if not all is meant; or a JSON object. It is like ParseCommit.
+func ParseRollback(line string) (req wire.RollbackRequest, ok bool, err error) {
+	line = strings.TrimSpace(line)
+	if line == "" {
+		return req, false, nil
+	}
+	if line[0] == '{' {
+		err = strict(line, &req)
+		return req, err == nil, err
+	}
+	words, err := Words(line)
+	if err != nil {
+		return req, false, err
+	}
+	req.To, req.Paths = words[0], words[1:]
+	for _, p := range req.Paths {
+		if p == "" {
+			return req, false, fault.New(fault.Usage, "rollback: an empty path")
+		}
+	}
+	return req, true, nil
+}
+
+// Checkpoints prints one line a checkpoint: name, when, who, the number of the last
+// commit then, and before what it was made by itself, or -; then the note.
+func Checkpoints(list []wire.Checkpoint) []byte {
+	var b bytes.Buffer
+	for _, c := range list {
+		fmt.Fprintf(&b, "%s %s %s %d %s", Quote(c.Name), c.At.Format(time.RFC3339), word(c.By), c.Commits, word(c.Auto))
+		if c.Note != "" {
+			b.WriteString(" " + line(c.Note))
+		}
+		b.WriteByte('\n')
+	}
+	return b.Bytes()
+}
+
+// Rollback prints what a rollback did.
+func Rollback(r wire.RollbackReply) []byte {
+	var p pairs
+	p.add("to", r.To)
+	p.add("kept", r.Kept)
+	return p.Bytes()
+}
