@@ -242,3 +242,39 @@ func TestALongReasonIsCut(t *testing.T) {
 		t.Errorf("%d bytes: %.80s", len(shown), shown)
 	}
 }
+
+func TestParseCheckpoint(t *testing.T) {
+	for line, want := range map[string]wire.CheckpointRequest{
+		"a": {Name: "a"}, " - all well ": {Note: "all well"}, "a 'b  c'": {Name: "a", Note: "b  c"}, `{"name":"a"}`: {Name: "a"}, "{}": {},
+	} {
+		if req, drop, ok, err := ParseCheckpoint(line); err != nil || !ok || req != want || drop != nil {
+			t.Errorf("%q: %+v %v %v %v", line, req, drop, ok, err)
+		}
+	}
+	if _, drop, ok, err := ParseCheckpoint("--drop a b"); err != nil || !ok || strings.Join(drop, " ") != "a b" {
+		t.Errorf("--drop: %v %v %v", drop, ok, err)
+	}
+	for _, line := range []string{"--drop", `{"paths":["a"]}`, `"`} {
+		if _, _, ok, err := ParseCheckpoint(line); ok || !fault.Is(err, fault.Usage) {
+			t.Errorf("%q: %v, %v", line, ok, err)
+		}
+	}
+	if _, _, ok, err := ParseCheckpoint(" "); ok || err != nil {
+		t.Errorf("an empty line: %v %v", ok, err)
+	}
+}
+
+func TestParseRollback(t *testing.T) {
+	req, ok, err := ParseRollback("a 'b c' d")
+	if err != nil || !ok || req.To != "a" || strings.Join(req.Paths, "|") != "b c|d" {
+		t.Errorf("%+v %v %v", req, ok, err)
+	}
+	for _, line := range []string{"a ''", `{"path":["a"]}`, `"`} {
+		if _, ok, err := ParseRollback(line); ok || !fault.Is(err, fault.Usage) {
+			t.Errorf("%q: %v, %v", line, ok, err)
+		}
+	}
+	if _, ok, err := ParseRollback(" "); ok || err != nil {
+		t.Errorf("an empty line: %v %v", ok, err)
+	}
+}

@@ -78,6 +78,16 @@ func (e *stub) Resolve(context.Context, wire.ResolveRequest) (wire.DiscardReply,
 func (e *stub) Discard(context.Context, wire.DiscardRequest) (wire.DiscardReply, error) {
 	return wire.DiscardReply{}, nil
 }
+func (e *stub) Checkpoint(context.Context, wire.CheckpointRequest) (wire.Checkpoint, error) {
+	return wire.Checkpoint{}, nil
+}
+func (e *stub) Checkpoints(context.Context) ([]wire.Checkpoint, error) { return nil, nil }
+func (e *stub) DropCheckpoints(context.Context, wire.DropRequest) ([]wire.Checkpoint, error) {
+	return nil, nil
+}
+func (e *stub) Rollback(context.Context, wire.RollbackRequest) (wire.RollbackReply, error) {
+	return wire.RollbackReply{}, nil
+}
 func (e *stub) Recover(context.Context) (wire.RecoverReply, error) { return wire.RecoverReply{}, nil }
 func (e *stub) Sync() error                                        { return nil }
 func (e *stub) Close() error                                       { return nil }
