@@ -137,10 +137,12 @@ func (s *session) turn(r *rapid.T, links bool, all remembered) string {
 
 // restored is the image of a view in which a path was brought back from another.
 func restored(view, from ot.Image, path string) ot.Image {
-	want := ot.Image{}
+	const another = 1 << 62 // an object that is elsewhere in the view by now
+	want, elsewhere := ot.Image{}, map[uint64]uint64{}
 	for p, e := range view {
 		if !change.Below(p, path) {
 			want[p] = e
+			elsewhere[e.Ino] = another
 		}
 	}
 	if from[path] == nil {
@@ -148,7 +150,9 @@ func restored(view, from ot.Image, path string) ot.Image {
 	}
 	for p, e := range from {
 		if change.Below(p, path) {
-			want[p] = e
+			c := *e
+			c.Ino |= elsewhere[e.Ino]
+			want[p] = &c
 		}
 	}
 	for up := change.Parent(path); up != change.Root; up = change.Parent(up) {

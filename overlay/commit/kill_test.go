@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"astrid/overlay"
 	ot "astrid/overlay/overlaytest"
 )
 
@@ -120,22 +121,37 @@ func TestKillMatrix(t *testing.T) {
 }
 
 // prepare makes a base and a session with changes, and returns what both look like.
+// There are checkpoints of either.
 func prepare(t testing.TB, ops []ot.Op) (p place, base, view ot.Image) {
 	t.Helper()
 	p = newPlace(t)
 	plantBase(t, p.Base)
 	base = disk(t, p.Base)
 	s := p.open(t)
+	s.remember("begin")
 	s.do(ops...)
+	s.remember("end")
 	view = s.view()
 	s.close()
 	return p, base, view
 }
 
+func (s *session) remember(name string) {
+	s.t.Helper()
+	_, err := s.o.Checkpoint(overlay.Checkpoint{Name: name})
+	must(s.t, err)
+}
+
+// recalls tells what is wrong with the checkpoints of prepare.
+func (s *session) recalls(base, view ot.Image) string {
+	s.t.Helper()
+	return s.forgotten(remembered{"begin": base, "end": view})
+}
+
 // whole runs a commit to its end and returns its points.
 func whole(t testing.TB, ops []ot.Op) []string {
 	t.Helper()
-	p, _, view := prepare(t, ops)
+	p, base, view := prepare(t, ops)
 	points, killed := childJob{place: p}.run(t)
 	if killed {
 		t.Fatal("it was killed")
@@ -153,6 +169,9 @@ func whole(t testing.TB, ops []ot.Op) []string {
 	}
 	if l := s.changes(); l != "" {
 		t.Errorf("changes that remain:\n%s", l)
+	}
+	if d := s.recalls(base, view); d != "" {
+		t.Error(d)
 	}
 	return points
 }
@@ -197,6 +216,9 @@ func recovers(t testing.TB, p place, base, view ot.Image) bool {
 	}
 	if l := s.changes(); (l == "") != (asAfter == "") {
 		fail("changes that remain:\n%s", l)
+	}
+	if d := s.recalls(base, view); d != "" {
+		fail("%s", d)
 	}
 	if n := p.journals(t); n > 1 {
 		fail("%d journals", n)

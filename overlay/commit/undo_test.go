@@ -149,6 +149,14 @@ func undoKilledAt(t testing.TB, ops []ot.Op, redo bool, k int) bool {
 		t.Errorf("the other way: %s\nrecovery: %q", d, report.Actions)
 		return false
 	}
+	base, view := after, before
+	if redo {
+		base, view = before, after
+	}
+	if d := s.recalls(base, view); d != "" {
+		t.Errorf("%s\nrecovery: %q", d, report.Actions)
+		return false
+	}
 	return true
 }
 
