@@ -96,3 +96,96 @@ func BenchmarkCopyUpSmall(b *testing.B) {
 		n.Forget(1)
 	}
 }
+
+// benchChanged is a view of n base files in which each has been changed.
+func benchChanged(b *testing.B, n int) *overlay.Overlay {
+	b.Helper()
+	o := benchView(b, n)
+	var e tree.Entry
+	for i := range n {
+		f, err := o.Root().Lookup(fmt.Sprintf("f%d", i), &e)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := f.(tree.File).WriteAt(&tree.Caller{}, []byte("changed"), 0, false, false); err != nil {
+			b.Fatal(err)
+		}
+		f.Forget(1)
+	}
+	return o
+}
+
+// BenchmarkCheckpoint makes checkpoints of a view with 10,000 changes, and keeps 100.
+func BenchmarkCheckpoint(b *testing.B) {
+	for _, n := range []int{100, 10_000} {
+		b.Run(fmt.Sprint(n, " changes"), func(b *testing.B) {
+			o := benchChanged(b, n)
+			var names []string
+			for b.Loop() {
+				c, err := o.Checkpoint(overlay.Checkpoint{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if names = append(names, c.Name); len(names) == 200 {
+					b.StopTimer()
+					if err := o.DropCheckpoints(names[:100]...); err != nil {
+						b.Fatal(err)
+					}
+					names = names[100:]
+					b.StartTimer()
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkRollback goes to and fro between no change and 1,000.
+func BenchmarkRollback(b *testing.B) {
+	o := benchView(b, 1000)
+	if _, err := o.Checkpoint(overlay.Checkpoint{Name: "begin"}); err != nil {
+		b.Fatal(err)
+	}
+	var e tree.Entry
+	for i := range 1000 {
+		f, err := o.Root().Lookup(fmt.Sprintf("f%d", i), &e)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := f.(tree.File).WriteAt(&tree.Caller{}, []byte("changed"), 0, false, false); err != nil {
+			b.Fatal(err)
+		}
+		f.Forget(1)
+	}
+	if _, err := o.Checkpoint(overlay.Checkpoint{Name: "end"}); err != nil {
+		b.Fatal(err)
+	}
+	to := [2]string{"begin", "end"}
+	for i := 0; b.Loop(); i++ {
+		if _, err := o.Rollback(to[i%2], overlay.Checkpoint{Auto: "rollback"}); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := o.PruneCheckpoints(0); err != nil {
+			b.Fatal(err)
+		}
+		if err := o.PruneCheckpoints(1 << 62); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+// BenchmarkPast opens a checkpoint with 10,000 changes.
+func BenchmarkPast(b *testing.B) {
+	o := benchChanged(b, 10_000)
+	if _, err := o.Checkpoint(overlay.Checkpoint{Name: "c"}); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		_, release, err := o.Past("c")
+		if err != nil {
+			b.Fatal(err)
+		}
+		release()
+	}
+}

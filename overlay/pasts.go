@@ -45,6 +45,19 @@ func (o *Overlay) Past(name string) (past *Overlay, release func(), err error) {
 	return v.o, func() { o.releasePast(v) }, nil
 }
 
+// Plain returns the base as a tree of its own, like Past, without any change.
+func (o *Overlay) Plain() (plain *Overlay, release func(), err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	none := &past{Draft: meta.Sum()}
+	none.LastFold = o.folded
+	q, err := o.lend(none, 1)
+	if err != nil {
+		return nil, nil, fmt.Errorf("look at the workspace: %w", err)
+	}
+	return q, func() { q.Close() }, nil
+}
+
 func (o *Overlay) releasePast(v *pastView) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -73,18 +86,28 @@ func (o *Overlay) openPast(c Checkpoint) (*pastView, error) {
 		return nil, err
 	}
 	defer p.close()
+	q, err := o.lend(p, c.Epoch)
+	if err != nil {
+		return nil, fmt.Errorf("look at checkpoint %s: %w", c.Name, err)
+	}
+	return &pastView{o: q, of: c, at: o.folded}, nil
+}
+
+// lend makes a tree of what is said against the base, with the descriptors of o.
+// Preconditions: o.mu is held.
+func (o *Overlay) lend(p *past, epoch uint64) (*Overlay, error) {
 	q := &Overlay{cfg: o.cfg, base: o.base, dir: o.dir, data: o.data, lent: true, hide: o.hide, aliases: map[layer.Key]uint64{}, baseSt: o.baseSt}
 	q.nodes.init()
 	q.fds.init()
 	q.watch = noWatcher(q)
-	l, err := p.WriteAside(o.dir, c.Epoch)
+	l, err := p.WriteAside(o.dir, epoch)
 	if err != nil {
-		return nil, fmt.Errorf("look at checkpoint %s: %w", c.Name, err)
+		return nil, err
 	}
 	q.stack = []*meta.Layer{l}
 	q.recount()
 	q.root = q.newRoot()
-	return &pastView{o: q, of: c, at: o.folded}, nil
+	return q, nil
 }
 
 // refresh reads a checkpoint anew that is being looked at, when an operation has

@@ -312,3 +312,15 @@ func (x Object) List() ([]Named, error) {
 	slices.SortFunc(all, func(a, b Named) int { return compare(a.Name, b.Name) })
 	return all, nil
 }
+
+// Untouched tells whether the layers say nothing of the object, nor of anything below
+// it: it is the base's. Prepare comes before.
+func (x Object) Untouched() bool {
+	if x.record() != nil {
+		return false
+	}
+	if x.at == nil || x.at.up == nil {
+		return len(x.s.links) == 0
+	}
+	return !x.s.links[x.at.up.path()][x.at.name]
+}

@@ -33,6 +33,9 @@ func match(paths []string) (*change.Match, error) {
 
 // Changes implements engine.
 func (e *overlaid) Changes(ctx context.Context, in wire.ChangesRequest) (wire.ChangesReply, error) {
+	if in.Span != nil {
+		return e.changesBetween(ctx, in)
+	}
 	if err := e.known(in.Paths); err != nil {
 		return wire.ChangesReply{}, err
 	}
@@ -82,6 +85,9 @@ func countLines(ctx context.Context, snap *overlay.Snapshot, list []change.Chang
 
 // Patch implements engine.
 func (e *overlaid) Patch(ctx context.Context, in wire.PatchRequest, w io.Writer) error {
+	if in.Span != nil {
+		return e.patchBetween(ctx, in, w)
+	}
 	if err := e.known(in.Paths); err != nil {
 		return err
 	}

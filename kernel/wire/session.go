@@ -82,17 +82,25 @@ type ChangesRequest struct {
 	Paths Paths `json:"paths,omitempty"` // paths or globs relative to the workspace's root; none: all
 	All   bool  `json:"all,omitzero"`    // every path below .git instead of one line a repository
 	Stat  bool  `json:"stat,omitzero"`   // count lines too
+	Span  *Span `json:"span,omitzero"`   // compare these; absent: the workspace and the view
+}
+
+// Span is two states of a session to be compared.
+type Span struct {
+	From string `json:"from"` // a checkpoint, "base" for the workspace as it is, "view" for the view
+	To   string `json:"to"`
 }
 
 // ChangesReply is the list, ordered by path.
 type ChangesReply struct {
 	Changes []Change `json:"changes"`
-	Digest  string   `json:"digest"` // of the whole change set, whatever Paths said
+	Digest  string   `json:"digest,omitempty"` // of the whole change set, whatever Paths said; not of a Span
 }
 
 // PatchRequest asks for a git-format patch; the bytes come as a stream of chunks.
 type PatchRequest struct {
 	Paths Paths `json:"paths,omitempty"`
+	Span  *Span `json:"span,omitzero"` // compare these; absent: the workspace and the view
 }
 
 // CommitRequest asks to apply changes to the base.

@@ -148,16 +148,7 @@ func (x *sides) putNew(c *Change) error {
 		return nil
 	}
 	o := c.Object
-	s.open = func() (io.ReadCloser, error) {
-		f, err := o.Open()
-		if err != nil {
-			return nil, err
-		}
-		return struct {
-			io.Reader
-			io.Closer
-		}{io.NewSectionReader(f, 0, f.Size()), f}, nil
-	}
+	s.open = func() (io.ReadCloser, error) { return openObject(o) }
 	return nil
 }
 

@@ -22,6 +22,10 @@ func Stat(ctx context.Context, s *overlay.Snapshot, list []Change) (map[string]L
 	if err != nil {
 		return nil, err
 	}
+	return x.stat(ctx)
+}
+
+func (x *sides) stat(ctx context.Context) (map[string]Lines, error) {
 	out := map[string]Lines{}
 	for _, f := range x.files() {
 		body, err := f.body(ctx)

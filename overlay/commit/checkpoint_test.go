@@ -3,6 +3,8 @@ package commit_test
 import (
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -56,6 +58,7 @@ func (s *session) forgotten(all remembered) string {
 func TestCheckpointsRandom(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		p := newPlace(t)
+		defer os.RemoveAll(filepath.Dir(p.Base)) // what is reserved for logs adds up
 		links := rapid.Bool().Draw(r, "links")
 		plantRandom(r, p.Base, links)
 		s := p.open(r)

@@ -72,6 +72,7 @@ type childJob struct {
 	Recover bool
 	Back    bool // undo, or with Redo redo
 	Redo    bool
+	Hop     string // roll back to and fro for ever: the view, or a path of it
 	KillAt  int
 	UID     uint32           // whom to be
 	Ops     []overlaytest.Op // what to do in the view before
@@ -90,6 +91,9 @@ func child(text string) error {
 	defer o.Close()
 	if err := job.work(o); err != nil {
 		return err
+	}
+	if job.Hop != "" {
+		return hop(o, job.Hop)
 	}
 	cfg := job.config()
 	n := 0

@@ -42,13 +42,13 @@ const (
 
 // Errors of checkpoints.
 var (
-	ErrCheckpointName = errors.New("a checkpoint's name is 1 to 64 of letters, digits, '.', '_' and '-', and begins with a letter or digit")
+	ErrCheckpointName = errors.New("a checkpoint's name is 1 to 64 of letters, digits, '.', '_' and '-', begins with a letter or digit, and is neither base nor view, which name other states")
 	ErrCheckpointText = fmt.Errorf("what is noted of a checkpoint is at most %d bytes long", maxPointText)
 )
 
 // CheckName tells whether a checkpoint may have the name.
 func CheckName(name string) error {
-	ok := name != "" && len(name) <= maxPointName
+	ok := name != "" && len(name) <= maxPointName && name != "base" && name != "view"
 	for i, c := range []byte(name) {
 		alnum := c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 		ok = ok && (alnum || i > 0 && strings.IndexByte("._-", c) >= 0)

@@ -19,12 +19,14 @@ path, relative to the root of the workspace.
 
 What lies under a .git directory is one line a repository, unless --all. Names
 with control characters or quotes are written as in C; -z prints raw names, each
-ended by a zero byte (a rename is followed by its old name).`
+ended by a zero byte (a rename is followed by its old name).
+
+A..B compares two states, as in astrid diff.`
 
 func (a *app) changesCommand() *cobra.Command {
 	var zero, all bool
 	cmd := &cobra.Command{
-		Use:     "changes [PATH|GLOB…]",
+		Use:     "changes [A..B] [PATH|GLOB…]",
 		Short:   "List what has changed",
 		Long:    changesHelp,
 		Example: "  astrid changes\n  astrid changes 'src/**'\n  astrid changes -z | xargs -0 -n1",
@@ -41,11 +43,12 @@ func (a *app) changes(ctx context.Context, args []string, all, zero bool) error 
 	if zero && a.json {
 		return fault.New(fault.Usage, "-z and --json exclude each other")
 	}
+	span, args := spanOf(args)
 	s, paths, err := a.pickPaths(ctx, args)
 	if err != nil {
 		return err
 	}
-	reply, err := a.callChanges(ctx, s, wire.ChangesRequest{Paths: paths, All: all})
+	reply, err := a.callChanges(ctx, s, wire.ChangesRequest{Paths: paths, All: all, Span: span})
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,11 +16,14 @@ import (
 func (a *app) diffCommand() *cobra.Command {
 	var stat bool
 	cmd := &cobra.Command{
-		Use:   "diff [PATH|GLOB…]",
+		Use:   "diff [A..B] [PATH|GLOB…]",
 		Short: "Show what has changed as a patch",
 		Long: `Prints what has changed as a patch that git apply understands. On a terminal it
-is coloured and shown in $PAGER. The exit code is 0 with or without differences.`,
-		Example: "  astrid diff\n  astrid diff --stat\n  astrid diff src | git -C elsewhere apply",
+is coloured and shown in $PAGER. The exit code is 0 with or without differences.
+
+A..B compares two states: the name of a checkpoint, base for the workspace as it is, or
+view. One of them may be left out: A.. is A..view, and ..B is base..B.`,
+		Example: "  astrid diff\n  astrid diff c1..\n  astrid diff c1..c2 src\n  astrid diff --stat\n  astrid diff src | git -C elsewhere apply",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if stat {
 				return a.diffStat(cmd.Context(), args)
@@ -31,11 +36,12 @@ is coloured and shown in $PAGER. The exit code is 0 with or without differences.
 }
 
 func (a *app) diffStat(ctx context.Context, args []string) error {
+	span, args := spanOf(args)
 	s, paths, err := a.pickPaths(ctx, args)
 	if err != nil {
 		return err
 	}
-	reply, err := a.callChanges(ctx, s, wire.ChangesRequest{Paths: paths, Stat: true})
+	reply, err := a.callChanges(ctx, s, wire.ChangesRequest{Paths: paths, Stat: true, Span: span})
 	if err != nil {
 		return err
 	}
@@ -49,14 +55,28 @@ func (a *app) diff(ctx context.Context, args []string) error {
 	if a.json {
 		return fault.New(fault.Usage, "a patch is no JSON; astrid diff --stat --json counts it, astrid changes --json lists it")
 	}
+	span, args := spanOf(args)
 	s, paths, err := a.pickPaths(ctx, args)
 	if err != nil {
 		return err
 	}
 	out := view.NewPager(a.Stdout, a.Stderr, view.Style{Colour: a.coloured(a.Stdout)}, a.Environ)
-	err = a.kernel.CallStream(ctx, op.Patch, wire.For[wire.PatchRequest]{Session: s.Name, Request: wire.PatchRequest{Paths: paths}}, nil, out)
+	err = a.kernel.CallStream(ctx, op.Patch, wire.For[wire.PatchRequest]{Session: s.Name, Request: wire.PatchRequest{Paths: paths, Span: span}}, nil, out)
 	if closed := out.Close(); closed || err == nil {
 		return nil // the reader has seen enough, or all
 	}
 	return err
+}
+
+// spanOf takes the two states that the first argument names, if it does, off the
+// arguments: A..B without a slash is no path.
+func spanOf(args []string) (*wire.Span, []string) {
+	if len(args) == 0 || strings.Contains(args[0], "/") {
+		return nil, args
+	}
+	from, to, ok := strings.Cut(args[0], "..")
+	if !ok || from == "" && to == "" || strings.HasPrefix(to, ".") {
+		return nil, args
+	}
+	return &wire.Span{From: cmp.Or(from, "base"), To: cmp.Or(to, "view")}, args[1:]
 }
