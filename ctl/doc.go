@@ -31,6 +31,7 @@
 //	    checkpoint         NAME [NOTE], - [NOTE] for any name, or --drop NAME…
 //	    checkpoints        name, when, who, last commit, before what it was made; the note
 //	    rollback           CHECKPOINT [PATH…]
+//	    fork               NAME [CHECKPOINT]
 //	    resolve            mine PATH… or theirs PATH…
 //
 // The text of these files is in package text.

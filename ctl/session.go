@@ -61,6 +61,7 @@ func (t *Tree) session(name string) (mem.Item, error) {
 		op.Resolve:     t.lines(name, op.Resolve, t.resolve(name)),
 		op.Checkpoint:  t.lines(name, op.Checkpoint, t.checkpoint(name)),
 		op.Checkpoints: t.reader(op.Checkpoints+" "+name, t.checkpoints(name)),
+		op.Fork:        t.lines(name, op.Fork, t.fork(name)),
 		op.Rollback:    t.lines(name, op.Rollback, t.rollback(name)),
 		op.History:     t.reader(op.History+" "+name, t.history(name)),
 	})
@@ -133,6 +134,18 @@ func (t *Tree) checkpoints(name string) func(context.Context) ([]byte, error) {
 	return func(ctx context.Context) ([]byte, error) {
 		l, err := op.Run[wire.For[wire.None], []wire.Checkpoint](ctx, t.config.Table, op.Checkpoints, wire.For[wire.None]{Session: name}, nil)
 		return text.Checkpoints(l), err
+	}
+}
+
+func (t *Tree) fork(name string) func(context.Context, string) ([]byte, bool, error) {
+	return func(ctx context.Context, line string) ([]byte, bool, error) {
+		req, ok, err := text.ParseFork(line)
+		if !ok {
+			return nil, false, err
+		}
+		s, err := op.Run[wire.For[wire.ForkRequest], wire.Session](ctx, t.config.Table, op.Fork,
+			wire.For[wire.ForkRequest]{Session: name, Request: req}, nil)
+		return text.Fork(s), true, err
 	}
 }
 

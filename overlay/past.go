@@ -64,6 +64,7 @@ func (o *Overlay) recall(c Checkpoint) (*past, error) {
 	}
 	if err == nil {
 		p.sweep(replaced, top.Recs)
+		maps.Copy(touched, replaced)
 		err = p.recount(o, touched)
 	}
 	if err != nil {
@@ -244,8 +245,11 @@ func (p *past) deltas(low, upper *meta.Draft) {
 func (p *past) recount(o *Overlay, dirs map[uint64]bool) error {
 	for ino := range dirs {
 		x, d := p.Recs[ino].Rec, p.Dirs[ino]
-		if x == nil || !x.IsDir() || d == nil {
+		if x == nil || !x.IsDir() {
 			continue
+		}
+		if d == nil {
+			d = &meta.Delta{}
 		}
 		if x.Base == nil {
 			x.Nlink = 2

@@ -87,3 +87,36 @@ func Rollback(r wire.RollbackReply) []byte {
 	p.add("kept", r.Kept)
 	return p.Bytes()
 }
+
+// ParseFork reads one line of a fork file: the name of a fork, and the checkpoint that
+// it begins with if that is not the view as it is; or a JSON object. It is like
+// ParseCommit.
+func ParseFork(line string) (req wire.ForkRequest, ok bool, err error) {
+	line = strings.TrimSpace(line)
+	if line == "" {
+		return req, false, nil
+	}
+	if line[0] == '{' {
+		err = strict(line, &req)
+		return req, err == nil, err
+	}
+	words, err := Words(line)
+	if err != nil {
+		return req, false, err
+	}
+	if len(words) > 2 {
+		return req, false, fault.New(fault.Usage, "fork: say the name of the fork and, if you like, a checkpoint")
+	}
+	if req.Name = words[0]; len(words) == 2 {
+		req.From = words[1]
+	}
+	return req, true, nil
+}
+
+// Fork prints what a fork is.
+func Fork(s wire.Session) []byte {
+	var p pairs
+	p.add("session", s.Name)
+	p.add("view", Quote(s.Workspace))
+	return p.Bytes()
+}

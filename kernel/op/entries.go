@@ -26,6 +26,7 @@ const (
 	Checkpoints  = "checkpoints"
 	DropPoint    = "checkpoint.drop"
 	Rollback     = "rollback"
+	Fork         = "fork"
 	Redo         = "redo"
 	History      = "history"
 	Conflicts    = "conflicts"
@@ -128,6 +129,7 @@ func sessionEntries(s Sessions, sees func(Caller, string) bool) []*Entry {
 		}),
 		unary(DropPoint, SessionDiscard, limited(), "forget checkpoints", to(s.DropCheckpoints)),
 		unary(Rollback, SessionDiscard, limited(), "make a view, or paths of it, what it was at a checkpoint", rollback(s)),
+		unary(Fork, SessionUp, limited(), "make a second view that begins with what a session shows", to(s.Fork)),
 		unary(Conflicts, SessionRead, plain(), "list what in the workspace stands in the way of a commit", to(s.Conflicts)),
 		stream(ConflictSide, SessionRead, plain(), "write one version of a file in conflict", func(ctx context.Context, p wire.For[wire.SideRequest], out io.Writer) error {
 			return s.Side(ctx, p.Session, p.Request, out)

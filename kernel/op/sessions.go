@@ -41,6 +41,8 @@ type Sessions interface {
 	DropCheckpoints(ctx context.Context, session string, req wire.DropRequest) ([]wire.Checkpoint, error)
 	// Rollback makes a view, or paths of it, what it was at a checkpoint.
 	Rollback(ctx context.Context, session string, req wire.RollbackRequest) (wire.RollbackReply, error)
+	// Fork makes a session that begins with what another one shows.
+	Fork(ctx context.Context, session string, req wire.ForkRequest) (wire.Session, error)
 	// History lists the commits, undos and redos of a session, the last first.
 	History(ctx context.Context, session string, req wire.HistoryRequest) ([]wire.HistoryEntry, error)
 	// Conflicts lists what stands in the way of a commit.

@@ -221,6 +221,10 @@ func (e *entry) erase() error {
 	if err := e.detach(); err != nil {
 		return err
 	}
+	e.mu.Lock()
+	record := e.record
+	e.mu.Unlock()
+	unlink(e.t.cfg.Home, record)
 	if err := removeSession(e.t.cfg.Home, e.name); err != nil {
 		return err
 	}

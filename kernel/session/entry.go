@@ -78,6 +78,7 @@ func (e *entry) describe() wire.Session {
 	s := wire.Session{
 		Name: e.name, Base: e.record.Dir, Workspace: h.Workspace(e.name),
 		State: e.state, Created: e.record.Created, Since: e.since.UTC(), Restarts: e.crashes, Note: e.note,
+		Parent: e.record.Parent,
 	}
 	if e.proc != nil {
 		s.PID = e.proc.pid

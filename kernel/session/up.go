@@ -63,12 +63,12 @@ func (t *Table) occupied(name string) bool {
 	return t.taken(name) || exists(t.cfg.Home.TempDir(name)) || exists(t.cfg.Home.Session(name))
 }
 
-// on finds the session on ws: one that is not stopped before one that is, the
+// on finds the session on ws, not a fork: one that is not stopped before one that is, the
 // older before the younger.
 func (t *Table) on(ws workspace) *entry {
 	var best *entry
 	for _, e := range t.all() {
-		if e.mustBeOn(ws) == nil && (best == nil || e.before(best)) {
+		if e.mustBeOn(ws) == nil && e.describe().Parent == "" && (best == nil || e.before(best)) {
 			best = e
 		}
 	}

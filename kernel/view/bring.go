@@ -33,6 +33,8 @@ type engine interface {
 	Checkpoints(context.Context) ([]wire.Checkpoint, error)
 	DropCheckpoints(context.Context, wire.DropRequest) ([]wire.Checkpoint, error)
 	Rollback(context.Context, wire.RollbackRequest) (wire.RollbackReply, error)
+	// Fork prepares what a fork begins with in a directory that is not there yet.
+	Fork(ctx context.Context, dir string, req wire.ForkRequest) error
 	Sync() error
 	Close() error
 }
@@ -96,6 +98,7 @@ func (s *server) bring(ctx context.Context) (err error) {
 	}
 	s.engine = eng
 	s.showPasts(eng)
+	s.dropForks()
 	return nil
 }
 

@@ -57,6 +57,8 @@ func (s *server) dispatch(ctx context.Context, req wire.ViewRequest, out *sender
 		return with(ctx, req, s.drop)
 	case wire.ViewRollback:
 		return with(ctx, req, s.rollback)
+	case wire.ViewFork:
+		return with(ctx, req, s.fork)
 	case wire.ViewRecover:
 		return s.recover(ctx)
 	case wire.ViewStop:

@@ -88,6 +88,7 @@ func (e *stub) DropCheckpoints(context.Context, wire.DropRequest) ([]wire.Checkp
 func (e *stub) Rollback(context.Context, wire.RollbackRequest) (wire.RollbackReply, error) {
 	return wire.RollbackReply{}, nil
 }
+func (e *stub) Fork(context.Context, string, wire.ForkRequest) error { return nil }
 func (e *stub) Recover(context.Context) (wire.RecoverReply, error) { return wire.RecoverReply{}, nil }
 func (e *stub) Sync() error                                        { return nil }
 func (e *stub) Close() error                                       { return nil }

@@ -25,7 +25,8 @@ type Session struct {
 	Created   time.Time `json:"created"`
 	Since     time.Time `json:"since"` // of the present state
 	Restarts  int       `json:"restarts"`
-	Note      string    `json:"note,omitempty"` // why failed; advice
+	Note      string    `json:"note,omitempty"`   // why failed; advice
+	Parent    string    `json:"parent,omitempty"` // the session that this is a fork of
 }
 
 // Status is what `astrid status` says of one session.
@@ -238,6 +239,12 @@ type Checkpoint struct {
 	Auto    string    `json:"auto,omitempty"` // before what it was made by itself: discard, rollback, restore
 	Commits uint64    `json:"commits"`        // number of the last commit then
 	Path    string    `json:"path,omitempty"` // where it can be looked at
+}
+
+// ForkRequest asks for a second view that begins with what a session shows.
+type ForkRequest struct {
+	Name string `json:"name"`           // with the name of the session and a dot before it, that of the new one
+	From string `json:"from,omitempty"` // a checkpoint; empty: the view as it is now
 }
 
 // DropRequest asks to forget checkpoints.

@@ -10,6 +10,10 @@ const ViewProtocol = 1
 // server says why it ended: a ViewExit.
 const ViewExitFile = "view.exit"
 
+// ForkDir begins the name, in a session's TempDir, of the directory in which its view
+// server prepares a fork.
+const ForkDir = "fork-"
+
 // SessionRecord is the content of a session's session.json: all that the next kernel and
 // the view server need to know of a session.
 type SessionRecord struct {
@@ -19,7 +23,8 @@ type SessionRecord struct {
 	Ino     uint64    `json:"ino"`            // of Dir when the session was made
 	Boot    string    `json:"boot,omitempty"` // boot id that Dev belongs to
 	Created time.Time `json:"created"`
-	Want    string    `json:"want"` // WantUp or WantDown: what the kernel is to make true
+	Parent  string    `json:"parent,omitempty"` // the session that this is a fork of
+	Want    string    `json:"want"`             // WantUp or WantDown: what the kernel is to make true
 }
 
 // Words of SessionRecord.Want.
@@ -74,6 +79,7 @@ const (
 	ViewCheckpoint  = "checkpoint"      // CheckpointRequest -> Checkpoint
 	ViewCheckpoints = "checkpoints"     // -> []Checkpoint, the oldest first
 	ViewDrop        = "checkpoint.drop" // DropRequest -> []Checkpoint, those that remain
+	ViewFork        = "fork"            // ForkRequest -> nothing; what the fork begins with is in ForkDir and its name
 	ViewRollback    = "rollback"        // RollbackRequest -> RollbackReply
 
 	ViewSync   = "sync"   // makes everything acknowledged survive a power cut

@@ -129,6 +129,14 @@ func (c *checker) dataFiles() {
 	}
 }
 
+// sealed is the number below which no data file is written to in place.
+func (c *checker) sealed() (n uint64) {
+	for _, l := range c.stack {
+		n = max(n, l.Sealed)
+	}
+	return n
+}
+
 func (c *checker) dataFile(id, ino uint64) {
 	if c.data < 0 {
 		return // told already
@@ -137,6 +145,9 @@ func (c *checker) dataFile(id, ino uint64) {
 	if err := layer.Statx(c.data, strconv.FormatUint(id, 16), &st); err != nil {
 		c.find("data file %x of object %d: %v", id, ino, err)
 		return
+	}
+	if id < c.sealed() {
+		st.Nlink = 1 // forks have it under names of their own, and nobody writes to it
 	}
 	c.private(fmt.Sprintf("data file %x of object %d", id, ino), &st)
 }

@@ -272,6 +272,19 @@ func (s *Sessions) DropCheckpoints(_ context.Context, name string, req wire.Drop
 	return slices.Clone(n.points), nil
 }
 
+// Fork makes a session with the same changes.
+func (s *Sessions) Fork(_ context.Context, name string, req wire.ForkRequest) (wire.Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.find("fork", name)
+	if err != nil {
+		return wire.Session{}, err
+	}
+	name += "." + req.Name
+	s.all[name] = &session{changes: slices.Clone(n.changes)}
+	return wire.Session{Name: name, State: "running"}, nil
+}
+
 // Rollback goes nowhere.
 func (s *Sessions) Rollback(_ context.Context, name string, req wire.RollbackRequest) (wire.RollbackReply, error) {
 	s.mu.Lock()

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"astrid/kernel/fault"
@@ -70,6 +71,9 @@ func choose(list []wire.Session, dir string) (wire.Session, error) {
 
 // only returns the session if there is one, or one that is up.
 func only(list []wire.Session) (wire.Session, bool) {
+	list = slices.DeleteFunc(slices.Clone(list), func(s wire.Session) bool {
+		return slices.ContainsFunc(list, func(of wire.Session) bool { return of.Name == s.Parent })
+	})
 	if len(list) == 1 {
 		return list[0], true
 	}
@@ -87,6 +91,15 @@ func only(list []wire.Session) (wire.Session, bool) {
 
 // closest lists the sessions with the deepest view or workspace around dir.
 func closest(list []wire.Session, dir string) []wire.Session {
+	best := deepest(list, dir)
+	// Who stands in the workspace means the view that forks were made of.
+	if first := slices.DeleteFunc(slices.Clone(best), func(s wire.Session) bool { return s.Parent != "" }); len(first) > 0 {
+		return first
+	}
+	return best
+}
+
+func deepest(list []wire.Session, dir string) []wire.Session {
 	var best []wire.Session
 	depth := 0
 	for _, s := range list {

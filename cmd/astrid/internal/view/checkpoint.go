@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"astrid/ctl/text"
 	"astrid/kernel/wire"
 )
 
@@ -41,5 +42,48 @@ func RolledBack(w io.Writer, r wire.RollbackReply, paths int) error {
 		what = Count(paths) + " and what is below are"
 	}
 	fmt.Fprintf(out, "%s as at checkpoint %s\n  astrid rollback %s takes this back\n", what, plain(r.To), plain(r.Kept))
+	return out.Flush()
+}
+
+// Rebased writes what a rebase did: the paths that were merged, and those that remain.
+func Rebased(w io.Writer, merged []string, left []wire.ConflictInfo, kept string, s Style) error {
+	out := bufio.NewWriter(w)
+	if len(merged)+len(left) == 0 {
+		fmt.Fprintln(out, "nothing that the view has changed was changed in the workspace")
+		return out.Flush()
+	}
+	for _, p := range merged {
+		fmt.Fprintf(out, "merged %s\n", text.Quote(p))
+	}
+	for i := range left {
+		fmt.Fprintf(out, "%s %s: %s\n", s.paint(red, "conflict"), text.Quote(left[i].Name()), plain(left[i].Why))
+	}
+	if len(left) > 0 {
+		fmt.Fprintln(out, "  astrid resolve PATH --edit opens both sides, --keep mine|theirs keeps one")
+	}
+	if len(merged) > 0 {
+		fmt.Fprintf(out, "  astrid rollback %s takes this back\n", plain(kept))
+	}
+	return out.Flush()
+}
+
+// MergedFork writes what a merge of a fork did.
+func MergedFork(w io.Writer, r wire.CommitReply, kept string, s Style) error {
+	out := bufio.NewWriter(w)
+	switch {
+	case len(r.Conflicts) > 0:
+		fmt.Fprintf(out, "%s: both views changed the same; nothing was done\n", s.paint(red, "conflict"))
+		for i := range r.Conflicts {
+			fmt.Fprintf(out, "  %s  %s\n", text.Quote(r.Conflicts[i].Name()), plain(r.Conflicts[i].Why))
+		}
+	case len(r.Applied) == 0:
+		fmt.Fprintln(out, "the fork has changed nothing since it began")
+	case kept == "":
+		fmt.Fprintln(out, "the view has all that the fork has changed already")
+	default:
+		fmt.Fprintf(out, "merged %s: %s\n", Count(len(r.Applied)), counts(tally(r.Applied)))
+		head(out, r.Applied, s)
+		fmt.Fprintf(out, "  astrid rollback %s takes this back\n", plain(kept))
+	}
 	return out.Flush()
 }

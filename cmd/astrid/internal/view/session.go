@@ -21,6 +21,12 @@ func Advice(w io.Writer, s wire.Session) {
 	}
 }
 
+// Forked says what to do with a fork.
+func Forked(w io.Writer, s wire.Session) {
+	fmt.Fprintf(w, "session %s: a fork of %s; each goes its own way from now on\n", s.Name, s.Parent)
+	fmt.Fprintf(w, "  astrid merge %s brings what is done in it to %s, astrid --session %s commit to the workspace\n", s.Name, s.Parent, s.Name)
+}
+
 // Sessions writes a table.
 func Sessions(w io.Writer, list []wire.Session) error {
 	out := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
