@@ -30,6 +30,9 @@
 // the Extism SDK and the MCP SDK alone (scripts/oracle/bench); they too are measured
 // only when --only asks for them.
 //
+// The rows "back" are of commits, undos, checkpoints, rollbacks and forks, beside cp and
+// rsync of the same files; likewise.
+//
 // It imports nothing of Astrid and drives the built program. Mounting overlayfs
 // and binding all systems to one path takes root; what cannot be mounted is left
 // out, with a line that says so.

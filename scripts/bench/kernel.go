@@ -42,7 +42,7 @@ func kernelTable() []kernelRow {
 			kernelRow{name: fmt.Sprintf("bus: publish to %d who follow, p50 and p99", n), unit: seconds, do: latency(n)},
 			kernelRow{name: fmt.Sprintf("bus: messages through the socket, %d who follow", n), unit: perSecond, do: flood(n)})
 	}
-	return append(rows, capsuleRows()...)
+	return slices.Concat(rows, backRows(), capsuleRows())
 }
 
 func perSecond(n float64) string { return fmt.Sprintf("%.0f /s", n) }
