@@ -27,6 +27,21 @@
 // object. Copy-up happens at the first change of content; changes of mode,
 // owner, times, xattrs and names copy nothing.
 //
+// # Checkpoints
+//
+// A log only grows, so that a checkpoint is a place in it (meta.Checkpoint), and a number
+// below which no data file is written to in place any more, nor removed while a checkpoint
+// names it: making one costs a small file, and the view is as fast with a thousand of them
+// as with none, for its stack does not grow. That is why a checkpoint is no frozen layer,
+// as the freeze of a commit is: with one the stack would, and so would each lookup.
+//
+// What an operation is about to take out of the base is copied first, once for all
+// checkpoints, into a layer of its own that lies directly above the base for those made
+// before (Preserve). Past reads a checkpoint: its log up to the place, and those layers
+// beneath. Rollback puts that in the place of what the view says; Restore does it for some
+// paths, through the tree, with its intent written down so that Resume can finish it. Fork
+// writes it into another directory of changes, whose data files are hard links.
+//
 // # Contract
 //
 // When a method that changes something returns nil, the change survives SIGKILL
@@ -38,10 +53,11 @@
 //
 // # Lock order
 //
-//	Overlay.still (by Freeze and Still)
+//	Overlay.still (by Freeze, Still, and what makes or drops checkpoints)
 //	fileNode.io (two files: by node id)
-//	    hold.mu
-//	        Overlay.mu
+//	    hold.mu (the view's before those of its pasts)
+//	        At.mu
+//	        Overlay.mu (the view's before that of a past)
 //	            watcher.mu
 //	                table.mu, fdCache.mu
 //

@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -38,6 +39,7 @@ func (o *Overlay) Preserve(n uint64, f Fate) error {
 		return err
 	}
 	if err := o.preserve(n, f); err != nil {
+		err = errors.Join(err, o.Spare(n))
 		return fmt.Errorf("keep for the checkpoints what operation %d replaces: %w", n, err)
 	}
 	return nil
@@ -54,6 +56,9 @@ func (o *Overlay) preserve(n uint64, f Fate) error {
 	defer l.Close()
 	p := &preserving{o: o, f: f, to: l, links: map[layer.Key]*linked{}, dirs: map[string]uint64{}, cameFrom: map[string]string{}}
 	if err := p.run(); err != nil {
+		for _, id := range p.data {
+			o.removeData(id)
+		}
 		return err
 	}
 	// Records that go back to a checkpoint will name these data files.
@@ -80,6 +85,7 @@ type preserving struct {
 	dirs  map[string]uint64     // directories that are bound: path to number
 	// cameFrom is the inverse of f.Goes.
 	cameFrom map[string]string
+	data     []uint64 // data files that were made
 }
 
 func (p *preserving) run() error {
@@ -464,9 +470,9 @@ func (p *preserving) content(at string, x *meta.Rec, size int64) (content []byte
 		return nil, err
 	}
 	defer unix.Close(dst)
+	p.data = append(p.data, id)
 	x.Where, x.DataID, x.Epoch = meta.Data, id, 1
 	if err := layer.Copy(dst, fd, size); err != nil {
-		p.o.removeData(id)
 		return nil, err
 	}
 	return nil, layer.Utimes(dst, x.Atime, x.Mtime)

@@ -86,6 +86,7 @@ func Status(s wire.Status) []byte {
 	p.some("read-only", s.ReadOnly)
 	p.add("watched", s.Watched)
 	p.add("commits", s.Commits)
+	p.add("checkpoints", s.Points)
 	p.some("pending", s.Pending)
 	p.add("uptime-seconds", s.Uptime)
 	p.add("panics", s.Panics)

@@ -22,6 +22,7 @@ func (e *overlaid) Status(ctx context.Context) (wire.Status, error) {
 		Bytes:     e.tree.Usage(),
 		Watched:   e.tree.Watched(),
 		Commits:   e.tree.Folded(),
+		Points:    len(e.tree.Checkpoints()),
 		Pending:   e.pending(),
 	}
 	for i := range res.Held {

@@ -40,6 +40,7 @@ type Status struct {
 	ReadOnly  string  `json:"read_only,omitempty"` // why the view refuses writes; empty when it does not
 	Watched   bool    `json:"watched"`             // base edits are followed at once; otherwise within a second
 	Commits   uint64  `json:"commits"`             // number of the last commit
+	Points    int     `json:"checkpoints"`         // how many there are
 	Pending   string  `json:"pending,omitempty"`   // a commit that recovery could not finish, and what to do
 	Uptime    float64 `json:"uptime_seconds"`
 	Panics    uint64  `json:"panics"`

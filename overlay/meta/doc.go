@@ -17,6 +17,12 @@
 // All integers are little-endian; "uv" is an unsigned LEB128 varint, "sv" a
 // zig-zag one, "str" is uv length and that many bytes.
 //
+// Beside the logs lie checkpoint-<seq>, see Checkpoint; pre-<n>.log, the layer of what
+// operation n replaced in the base, of the same format with n as its epoch, which counts
+// for checkpoints whose Folded is below n as soon as n is folded in; and restoring, while
+// paths are being restored. A log of which a checkpoint is a place is kept although it is
+// not reachable from HEAD.
+//
 // A directory holds one file per layer, named <epoch>.log with the epoch in
 // decimal, a directory data/ with one file per data number (in hexadecimal),
 // and HEAD, the text "astrid-head 1\n<epoch>\n": the newest layer. A log that

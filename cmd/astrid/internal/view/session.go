@@ -68,6 +68,12 @@ func running(out io.Writer, st wire.Status, s Style) {
 	if st.Commits > 0 {
 		fmt.Fprintf(out, "commits    %d\n", st.Commits)
 	}
+	if st.Points > 0 {
+		fmt.Fprintf(out, "checkpoints  %d; astrid checkpoints lists them\n", st.Points)
+	}
+	if st.Parent != "" {
+		fmt.Fprintf(out, "fork of    %s; astrid merge %s brings what is done here there\n", st.Parent, st.Name)
+	}
 	line(out, "pending", st.Pending)
 	line(out, "read-only", st.ReadOnly)
 	if st.Panics > 0 {
