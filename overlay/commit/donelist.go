@@ -19,7 +19,11 @@ func (b *builder) done() {
 	}
 	for _, it := range b.s.items {
 		if it.v == taken && it.c.Op != change.Deleted {
-			at[it.c.Path] = leftBy(it.c, b.keyOf(it.c))
+			r := leftBy(it.c, b.keyOf(it.c))
+			if j := b.l.byPath[it.c.Path]; j != nil && j.c == it.c {
+				r.Staged = staged(b.d, it.c.Path, j.slot)
+			}
+			at[it.c.Path] = r
 		}
 	}
 	for _, c := range b.s.same {

@@ -192,8 +192,11 @@ func (b *reverser) object(old, now Path, want ident) (ident, error) {
 	after := b.after(want)
 	switch {
 	case !b.staged(old):
-		if after.is(st) {
+		switch {
+		case after.is(st):
 			return after, nil
+		case b.restaged(now, st):
+			return identOf(st), nil
 		}
 	case st == nil || !want.like(st) && !after.like(st): // it may have another name, which has changed
 		return ident{}, errStore
@@ -294,12 +297,12 @@ func (b *reverser) leaves(w *ways) error {
 			continue // a link, which is made on the way
 		}
 		back := w.staged(Path(from))
-		b.note(to, st, back)
+		b.note(to, from, st, back)
 		if !isDir(st) || !back {
 			continue
 		}
 		err = b.d.walk(from, func(p string, st *layer.Stat) (bool, error) {
-			b.note(to+p[len(from):], st, true)
+			b.note(to+p[len(from):], p, st, true)
 			return false, nil
 		})
 		if err != nil {
@@ -309,12 +312,14 @@ func (b *reverser) leaves(w *ways) error {
 	return nil
 }
 
-// note notes one object; back says that it comes back from the store.
-func (b *reverser) note(p string, st *layer.Stat, back bool) {
+// note notes one object, which is to be at p and is at from; back says that it comes
+// back from the store.
+func (b *reverser) note(p, from string, st *layer.Stat, back bool) {
 	if back && st.Mode&unix.S_IFMT == unix.S_IFREG {
 		b.p.Bytes += st.Size
 	}
 	r := doneRec{Path: Path(p), Ino: st.Ino, Key: st.Key}.with(st)
+	r.Staged = staged(b.d, p, from)
 	if m := b.metas[st.Key]; m != nil {
 		if m.Perm {
 			r.Mode, r.UID, r.GID = st.Mode&unix.S_IFMT|m.Before.Mode, m.Before.UID, m.Before.GID

@@ -137,6 +137,9 @@ type doneRec struct {
 	UID, GID uint32 `json:",omitzero"`
 	Size     int64  `json:",omitzero"`
 	Mtime    int64  `json:",omitzero"`
+	// Staged is, of an index of git, the digest of its entries (gitindex): git writes
+	// it anew, with other bytes, when it only looks.
+	Staged []byte `json:",omitempty"`
 }
 
 // stands tells whether st is the object, as the operation left it.

@@ -56,6 +56,7 @@ func (r *reversal) verifyThere(p Path, obj ident, passing bool) error {
 	switch rec, known := r.done[p]; {
 	case st == nil:
 		r.conflict(p, "it was removed from the workspace since")
+	case r.restaged(p, st):
 	case !r.after(obj).is(st), known && !rec.stands(st):
 		r.conflict(p, "it was changed in the workspace since")
 	case isDir(st) && !passing:
@@ -74,7 +75,7 @@ func (r *reversal) verifyTree(dir string) error {
 		case !known || rec.Ino == 0:
 			r.conflict(Path(p), "it was made in the workspace since")
 			return true, nil
-		case !rec.stands(st):
+		case !rec.stands(st) && !r.restaged(Path(p), st):
 			r.conflict(Path(p), "it was changed in the workspace since")
 			return true, nil
 		}
