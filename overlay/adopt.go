@@ -27,9 +27,11 @@ var ErrNotAdopted = errors.New("the view has nothing of its own that could stay"
 // is about the whole directory. ErrNotAdopted; EBUSY during a freeze; ENOENT when
 // the view says nothing of the path.
 func (o *Overlay) Adopt(p string) error {
+	o.gate.Lock()
 	o.mu.Lock()
 	err := o.adopt(p)
 	o.mu.Unlock()
+	o.gate.Unlock()
 	if err != nil {
 		return fmt.Errorf("adopt %s: %w", p, err)
 	}

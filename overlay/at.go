@@ -179,6 +179,24 @@ func (p *atPast) took() {
 	p.a.mu.Unlock()
 }
 
+// quiet calls fn while no commit moves what lies below the checkpoint, again if one began
+// meanwhile: what it found may be neither the old nor the new.
+func (p *atPast) quiet(fn func() error) error {
+	for {
+		gen := p.o.hold.gen.Load()
+		if p.o.failed.Load() {
+			return unix.EIO
+		}
+		if gen%2 == 0 {
+			if err := fn(); p.o.hold.gen.Load() == gen {
+				return err
+			}
+		}
+		p.o.hold.mu.RLock()
+		p.o.hold.mu.RUnlock()
+	}
+}
+
 // readOnly refuses what would change a node.
 type readOnly struct{}
 
@@ -284,23 +302,37 @@ func (n *atNode) Forget(refs uint64) bool {
 }
 
 func (n *atNode) Getattr(a *tree.Attr) error {
-	err := n.n.Getattr(a)
+	err := n.p.quiet(func() error { return n.n.Getattr(a) })
 	n.p.attr(a)
 	return err
 }
 
-func (n *atNode) Getxattr(name string, dst []byte) (int, error) { return n.n.Getxattr(name, dst) }
-func (n *atNode) Listxattr(dst []byte) (int, error)             { return n.n.Listxattr(dst) }
+// quietly is quiet for what has a result.
+func quietly[T any](p *atPast, fn func() (T, error)) (v T, err error) {
+	err = p.quiet(func() (err error) { v, err = fn(); return err })
+	return v, err
+}
+
+func (n *atNode) Getxattr(name string, dst []byte) (int, error) {
+	return quietly(n.p, func() (int, error) { return n.n.Getxattr(name, dst) })
+}
+
+func (n *atNode) Listxattr(dst []byte) (int, error) {
+	return quietly(n.p, func() (int, error) { return n.n.Listxattr(dst) })
+}
 
 type atLink struct{ atNode }
 
-func (n *atLink) Readlink() ([]byte, error) { return n.n.(tree.Symlink).Readlink() }
+func (n *atLink) Readlink() ([]byte, error) { return quietly(n.p, n.n.(tree.Symlink).Readlink) }
 
 type atFile struct{ atNode }
 
-func (n *atFile) ReadAt(p []byte, off int64) (int, error) { return n.n.(tree.File).ReadAt(p, off) }
+func (n *atFile) ReadAt(p []byte, off int64) (int, error) {
+	return quietly(n.p, func() (int, error) { return n.n.(tree.File).ReadAt(p, off) })
+}
+
 func (n *atFile) Lseek(off int64, whence int) (int64, error) {
-	return n.n.(tree.File).Lseek(off, whence)
+	return quietly(n.p, func() (int64, error) { return n.n.(tree.File).Lseek(off, whence) })
 }
 
 // ReadMayBlock implements tree.MayBlock.
@@ -312,7 +344,14 @@ func (n *atFile) ReadMayBlock(off int64, size int) bool {
 type atDir struct{ atNode }
 
 func (n *atDir) Lookup(name string, out *tree.Entry) (tree.Node, error) {
-	in, err := n.n.(tree.Dir).Lookup(name, out)
+	var in tree.Node
+	err := n.p.quiet(func() (err error) {
+		if in != nil {
+			in.Forget(1)
+		}
+		in, err = n.n.(tree.Dir).Lookup(name, out)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -321,21 +360,64 @@ func (n *atDir) Lookup(name string, out *tree.Entry) (tree.Node, error) {
 	return n.p.wrap(in), nil
 }
 
+// atBatch is how many entries are read before they are handed out.
+const atBatch = 256
+
 func (n *atDir) ReadDir(after uint64, plus bool, emit func(*tree.DirEntry) bool) error {
-	return n.n.(tree.Dir).ReadDir(after, plus, func(e *tree.DirEntry) bool {
-		out := *e
-		out.Ino = n.p.ino(e.Ino)
-		if e.Node != nil {
-			out.Node = n.p.wrap(e.Node)
-			n.p.attr(&out.Entry.Attr)
-			n.p.took()
+	for {
+		batch, err := n.batch(after, plus)
+		if err != nil {
+			return err
 		}
-		ok := emit(&out)
-		if !ok && e.Node != nil {
-			n.p.forget(0, 1)
+		for i := range batch {
+			e := &batch[i]
+			after = e.Cookie
+			e.Ino = n.p.ino(e.Ino)
+			raw := e.Node
+			if raw != nil {
+				e.Node = n.p.wrap(raw)
+				n.p.attr(&e.Entry.Attr)
+				n.p.took()
+			}
+			if !emit(e) {
+				if raw != nil {
+					e.Node.Forget(1)
+				}
+				forgetAll(batch[i+1:])
+				return nil
+			}
 		}
-		return ok
+		if len(batch) < atBatch {
+			return nil
+		}
+	}
+}
+
+// batch reads some entries; the references of their nodes are the caller's.
+func (n *atDir) batch(after uint64, plus bool) (batch []tree.DirEntry, err error) {
+	err = n.p.quiet(func() error {
+		forgetAll(batch)
+		batch = batch[:0]
+		return n.n.(tree.Dir).ReadDir(after, plus, func(e *tree.DirEntry) bool {
+			if len(batch) == atBatch {
+				return false
+			}
+			batch = append(batch, *e)
+			return true
+		})
 	})
+	if err != nil {
+		forgetAll(batch)
+	}
+	return batch, err
+}
+
+func forgetAll(l []tree.DirEntry) {
+	for _, e := range l {
+		if e.Node != nil {
+			e.Node.Forget(1)
+		}
+	}
 }
 
 // atTop is the root of a checkpoint, which its tree never gives up.

@@ -38,12 +38,17 @@ func (o *Overlay) Checkpoint(c Checkpoint) (Checkpoint, error) {
 	}
 	o.still.Lock()
 	defer o.still.Unlock()
+	if o.frozenNow() {
+		return c, fmt.Errorf("checkpoint: a commit is under way: %w", unix.EBUSY)
+	}
+	o.gate.Lock()
+	defer o.gate.Unlock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.checkpoint(c)
 }
 
-// checkpoint is Checkpoint. Preconditions: o.still and o.mu are held for writing.
+// checkpoint is Checkpoint. Preconditions: o.still, o.gate and o.mu are held for writing.
 func (o *Overlay) checkpoint(c Checkpoint) (Checkpoint, error) {
 	switch {
 	case len(o.stack) > 1:
@@ -53,10 +58,7 @@ func (o *Overlay) checkpoint(c Checkpoint) (Checkpoint, error) {
 	case o.top().Broken() != nil:
 		return c, fmt.Errorf("checkpoint: %w: %w", unix.EROFS, o.top().Broken())
 	}
-	c.Seq = 1
-	if n := len(o.points); n > 0 {
-		c.Seq = o.points[n-1].Seq + 1
-	}
+	c.Seq = o.lastSeq + 1
 	if c.Name == "" {
 		c.Name = o.freeName(c)
 	}
@@ -70,12 +72,12 @@ func (o *Overlay) checkpoint(c Checkpoint) (Checkpoint, error) {
 	if err := c.Place(o.dir); err != nil {
 		return c, fmt.Errorf("checkpoint %s: %w", c.Name, err)
 	}
-	o.points = append(o.points, c)
+	o.points, o.lastSeq = append(o.points, c), c.Seq
 	return c, nil
 }
 
 // seal makes every data file there is one that nobody writes to in place.
-// Preconditions: o.mu is held for writing.
+// Preconditions: o.gate and o.mu are held for writing.
 func (o *Overlay) seal() error {
 	o.tx.Seal(o.nextDat)
 	o.tx.Next(o.nextIno, o.nextDat, o.birth)
@@ -230,6 +232,9 @@ func (o *Overlay) loadCheckpoints() error {
 		}
 	}
 	slices.SortFunc(o.points, func(a, b Checkpoint) int { return cmp.Compare(a.Seq, b.Seq) })
+	if n := len(o.points); n > 0 {
+		o.lastSeq = o.points[n-1].Seq
+	}
 	return nil
 }
 
@@ -248,7 +253,7 @@ func (o *Overlay) reachable(c Checkpoint) error {
 // back what is reserved behind those that are kept. Preconditions: o.mu is held for
 // writing, or nothing else runs yet.
 func (o *Overlay) removeGarbage() error {
-	var kept meta.Kept
+	kept := meta.Kept{Temps: o.root != nil} // else it is being opened
 	for _, c := range o.points {
 		if !slices.Contains(kept.Epochs, c.Epoch) {
 			kept.Epochs = append(kept.Epochs, c.Epoch)

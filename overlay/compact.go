@@ -3,6 +3,7 @@ package overlay
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -78,6 +79,9 @@ func (o *Overlay) replace(n int, d *meta.Draft, below uint64) error {
 	if err != nil {
 		return fmt.Errorf("rewrite log: %w", err)
 	}
+	if err := o.syncPlaces(old); err != nil { // nobody will sync it later
+		return errors.Join(fmt.Errorf("rewrite log: %w", err), l.Close())
+	}
 	if err := meta.SetHead(o.dir, epoch); err != nil {
 		return errors.Join(fmt.Errorf("rewrite log: %w", err), l.Close())
 	}
@@ -92,6 +96,18 @@ func (o *Overlay) replace(n int, d *meta.Draft, below uint64) error {
 	for _, id := range dead {
 		if id >= o.sealed {
 			o.removeData(id)
+		}
+	}
+	return nil
+}
+
+// syncPlaces syncs the logs of layers of which checkpoints are places.
+func (o *Overlay) syncPlaces(layers []*meta.Layer) error {
+	for _, l := range layers {
+		if slices.ContainsFunc(o.points, func(c Checkpoint) bool { return c.Epoch == l.Epoch }) {
+			if err := l.Sync(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -27,6 +27,28 @@ func (f *fileNode) makeOwn() error {
 	return err
 }
 
+// take is makeOwn, and keeps it so until release is called: what makes others share the
+// content, or puts other records in the place of those there are, waits for that.
+// Preconditions: as for makeOwn; o.gate is not held.
+func (f *fileNode) take() (release func(), err error) {
+	for {
+		if err := f.makeOwn(); err != nil {
+			return nil, err
+		}
+		f.o.gate.RLock()
+		if f.owned() {
+			return f.o.gate.RUnlock, nil
+		}
+		f.o.gate.RUnlock()
+	}
+}
+
+func (f *fileNode) owned() bool {
+	f.o.mu.RLock()
+	defer f.o.mu.RUnlock()
+	return f.ownedLocked(f.o.rec(f.ino))
+}
+
 // makeOwnCut is makeOwn for the first keep bytes (keep < 0: all). When cut is
 // true that made the file shorter, and its times say so: both are one step.
 func (f *fileNode) makeOwnCut(keep int64) (cut bool, err error) {

@@ -17,9 +17,14 @@ import (
 // view that are still open keep their bytes until the last holder lets go.
 // EBUSY during a freeze.
 func (o *Overlay) Discard(paths []string) error {
+	if o.frozenNow() {
+		return fmt.Errorf("discard: %w", unix.EBUSY)
+	}
+	o.gate.Lock()
 	o.mu.Lock()
 	err := o.discard(paths)
 	o.mu.Unlock()
+	o.gate.Unlock()
 	if err != nil {
 		return fmt.Errorf("discard: %w", err)
 	}

@@ -55,6 +55,7 @@
 //
 //	Overlay.still (by Freeze, Still, and what makes or drops checkpoints)
 //	fileNode.io (two files: by node id)
+//	    Overlay.gate
 //	    hold.mu (the view's before those of its pasts)
 //	        At.mu
 //	        Overlay.mu (the view's before that of a past)

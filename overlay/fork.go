@@ -61,6 +61,8 @@ func (o *Overlay) fork(dir, checkpoint string) error {
 func (o *Overlay) draftFor(checkpoint string) (*past, error) {
 	o.still.Lock()
 	defer o.still.Unlock()
+	o.gate.Lock()
+	defer o.gate.Unlock()
 	o.hold.mu.RLock()
 	defer o.hold.mu.RUnlock()
 	o.mu.Lock()
@@ -71,7 +73,7 @@ func (o *Overlay) draftFor(checkpoint string) (*past, error) {
 	var p *past
 	var err error
 	if c, ok := o.point(checkpoint); ok {
-		p, err = o.recall(c)
+		p, err = o.recall(c, o.folded)
 	} else if checkpoint != "" {
 		return nil, ErrNoCheckpoint
 	} else if err = o.seal(); err == nil {

@@ -21,10 +21,15 @@ func (o *Overlay) Freeze() (*Snapshot, error) {
 }
 
 func (o *Overlay) freeze() (*Snapshot, error) {
+	if o.frozenNow() { // a writer may wait for the end of that, and we for the writer
+		return nil, errFrozen
+	}
+	o.gate.Lock()
+	defer o.gate.Unlock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.stack) > 1 {
-		return nil, fmt.Errorf("freeze: the last one has not ended: %w", unix.EBUSY)
+		return nil, errFrozen
 	}
 	old := o.top()
 	if err := old.Broken(); err != nil {
@@ -46,6 +51,14 @@ func (o *Overlay) freeze() (*Snapshot, error) {
 	o.stack = append(o.stack, l)
 	o.frozen = old.Epoch
 	return o.frozenSnapshot(), nil
+}
+
+var errFrozen = fmt.Errorf("freeze: the last one has not ended: %w", unix.EBUSY)
+
+func (o *Overlay) frozenNow() bool {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return len(o.stack) > 1
 }
 
 // frozenSnapshot is the view without the top layer. Preconditions: o.mu is held.

@@ -37,6 +37,7 @@ type Overlay struct {
 	baseSt layer.Stat
 	dir    int                 // O_PATH descriptor of Dir
 	data   int                 // O_PATH descriptor of Dir/data
+	failed atomic.Bool         // what it shows cannot be read any more
 	lent   bool                // those descriptors are another's
 	hide   map[string][]string // last element -> paths
 
@@ -47,6 +48,7 @@ type Overlay struct {
 	frozen  uint64        // data files of epochs up to this are not written to
 	sealed  uint64        // nor those with lower numbers than this: checkpoints name them
 	points  []Checkpoint  // by Seq
+	lastSeq uint64        // of the checkpoints so far
 	pasts   map[uint64]*pastView
 	tx      meta.Tx
 	doomed  []uint64             // data files to be removed when tx is committed
@@ -59,7 +61,8 @@ type Overlay struct {
 	compactAt int64
 
 	hold  hold
-	still sync.Mutex // taken before everything else, while Still has the view frozen
+	gate  sync.RWMutex // see fileNode.take
+	still sync.Mutex   // taken before everything else, while Still has the view frozen
 	nodes table
 	// dataMade counts data files made; dataSynced is how many of them are sure to
 	// have their names after a power cut.
@@ -288,7 +291,9 @@ func (o *Overlay) Close() (err error) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		for _, l := range o.stack {
-			err = errors.Join(err, l.Sync())
+			if !o.lent {
+				err = errors.Join(err, l.Sync())
+			}
 		}
 		meta.CloseStack(o.stack)
 		for _, fd := range []int{o.data, o.dir, o.base} {

@@ -40,8 +40,8 @@ func carried(moved map[string]string, at string) string {
 }
 
 // recall reads what a checkpoint says: its own log and, beneath, what each operation
-// since replaced. Preconditions: o.mu is held for writing; no operation is under way.
-func (o *Overlay) recall(c Checkpoint) (*past, error) {
+// since, of the folded ones, replaced. Preconditions: no operation is under way.
+func (o *Overlay) recall(c Checkpoint, folded uint64) (*past, error) {
 	top, err := meta.LoadAt(o.dir, c.Epoch, c.End)
 	if err != nil {
 		return nil, fmt.Errorf("read checkpoint %s: %w", c.Name, err)
@@ -51,7 +51,7 @@ func (o *Overlay) recall(c Checkpoint) (*past, error) {
 	numbers, err := meta.Pres(o.dir)
 	slices.Sort(numbers)
 	for _, n := range numbers {
-		if err != nil || n <= c.Folded || n > o.folded {
+		if err != nil || n <= c.Folded || n > folded {
 			continue
 		}
 		var pre *meta.Layer
@@ -71,7 +71,7 @@ func (o *Overlay) recall(c Checkpoint) (*past, error) {
 		p.close()
 		return nil, fmt.Errorf("read checkpoint %s: %w", c.Name, err)
 	}
-	p.LastFold = o.folded
+	p.LastFold = folded
 	return p, nil
 }
 

@@ -25,32 +25,63 @@ type pastView struct {
 func (o *Overlay) Past(name string) (past *Overlay, release func(), err error) {
 	o.hold.mu.RLock() // while a commit moves things in the base nothing can be said
 	defer o.hold.mu.RUnlock()
+	if v, ok := o.openedPast(name); ok {
+		return v.o, func() { o.releasePast(v) }, nil
+	}
+	c, err := o.FindCheckpoint(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := o.openPast(c) // without the lock: what it reads does not change
+	if err != nil {
+		return nil, nil, err
+	}
+	o.mu.Lock()
+	if other := o.pasts[c.Seq]; other != nil { // somebody was faster
+		other.refs++
+		o.mu.Unlock()
+		v.o.Close()
+		return other.o, func() { o.releasePast(other) }, nil
+	}
+	if o.pasts == nil {
+		o.pasts = map[uint64]*pastView{}
+	}
+	o.pasts[c.Seq] = v
+	v.refs++
+	o.mu.Unlock()
+	return v.o, func() { o.releasePast(v) }, nil
+}
+
+// openedPast takes a reference to a checkpoint that is being looked at already.
+func (o *Overlay) openedPast(name string) (*pastView, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	c, ok := o.point(name)
-	if !ok {
-		return nil, nil, ErrNoCheckpoint
+	if !ok || o.pasts[c.Seq] == nil {
+		return nil, false
 	}
-	v := o.pasts[c.Seq]
-	if v == nil {
-		if v, err = o.openPast(c); err != nil {
-			return nil, nil, err
+	o.pasts[c.Seq].refs++
+	return o.pasts[c.Seq], true
+}
+
+// Undisturbed calls fn, which looks at the base or at pasts, again as long as an
+// operation moved things in the base meanwhile.
+func (o *Overlay) Undisturbed(fn func() error) error {
+	for {
+		gen := o.hold.gen.Load()
+		if gen%2 == 0 {
+			if err := fn(); o.hold.gen.Load() == gen {
+				return err
+			}
 		}
-		if o.pasts == nil {
-			o.pasts = map[uint64]*pastView{}
-		}
-		o.pasts[c.Seq] = v
+		o.hold.mu.RLock()
+		o.hold.mu.RUnlock()
 	}
-	v.refs++
-	return v.o, func() { o.releasePast(v) }, nil
 }
 
 // Plain returns the base as a tree of its own, like Past, without any change.
 func (o *Overlay) Plain() (plain *Overlay, release func(), err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	none := &past{Draft: meta.Sum()}
-	none.LastFold = o.folded
 	q, err := o.lend(none, 1)
 	if err != nil {
 		return nil, nil, fmt.Errorf("look at the workspace: %w", err)
@@ -60,11 +91,13 @@ func (o *Overlay) Plain() (plain *Overlay, release func(), err error) {
 
 func (o *Overlay) releasePast(v *pastView) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if v.refs--; v.refs == 0 {
-		if o.pasts[v.of.Seq] == v {
-			delete(o.pasts, v.of.Seq)
-		}
+	v.refs--
+	last := v.refs == 0
+	if last && o.pasts[v.of.Seq] == v {
+		delete(o.pasts, v.of.Seq)
+	}
+	o.mu.Unlock()
+	if last {
 		v.o.Close()
 	}
 }
@@ -79,9 +112,10 @@ func (o *Overlay) openPasts() []*pastView {
 	return slices.Collect(maps.Values(o.pasts))
 }
 
-// openPast makes the tree of a checkpoint. Preconditions: o.mu is held for writing.
+// openPast makes the tree of a checkpoint. Preconditions: no operation is under way.
 func (o *Overlay) openPast(c Checkpoint) (*pastView, error) {
-	p, err := o.recall(c)
+	folded := o.Folded()
+	p, err := o.recall(c, folded)
 	if err != nil {
 		return nil, err
 	}
@@ -90,11 +124,10 @@ func (o *Overlay) openPast(c Checkpoint) (*pastView, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look at checkpoint %s: %w", c.Name, err)
 	}
-	return &pastView{o: q, of: c, at: o.folded}, nil
+	return &pastView{o: q, of: c, at: folded}, nil
 }
 
 // lend makes a tree of what is said against the base, with the descriptors of o.
-// Preconditions: o.mu is held.
 func (o *Overlay) lend(p *past, epoch uint64) (*Overlay, error) {
 	q := &Overlay{cfg: o.cfg, base: o.base, dir: o.dir, data: o.data, lent: true, hide: o.hide, aliases: map[layer.Key]uint64{}, baseSt: o.baseSt}
 	q.nodes.init()
@@ -115,17 +148,18 @@ func (o *Overlay) lend(p *past, epoch uint64) (*Overlay, error) {
 func (o *Overlay) refresh(v *pastView) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if v.at == o.folded {
+	if v.at == o.folded || v.refs == 0 {
 		return
 	}
 	v.at = o.folded
-	p, err := o.recall(v.of)
+	p, err := o.recall(v.of, o.folded)
 	if err == nil {
 		defer p.close()
 		err = v.o.become(p)
 	}
 	if err != nil {
-		o.cfg.Log.Error("a checkpoint does not show any more what it should", "name", v.of.Name, "err", err)
+		o.cfg.Log.Error("a checkpoint cannot be looked at any more", "name", v.of.Name, "err", err)
+		v.o.failed.Store(true)
 	}
 }
 

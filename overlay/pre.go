@@ -46,7 +46,21 @@ func (o *Overlay) Preserve(n uint64, f Fate) error {
 }
 
 // Spare forgets what was kept of an operation that has not come to be.
-func (o *Overlay) Spare(n uint64) error { return meta.RemovePre(o.dir, n) }
+func (o *Overlay) Spare(n uint64) error {
+	l, err := meta.LoadPre(o.dir, n)
+	if err != nil { // none, or none that is whole
+		return meta.RemovePre(o.dir, n)
+	}
+	named := map[uint64]bool{}
+	meta.NamedBy([]*meta.Layer{l}, named)
+	l.Close()
+	if err := meta.RemovePre(o.dir, n); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.removeNamed(named)
+}
 
 func (o *Overlay) preserve(n uint64, f Fate) error {
 	l, err := meta.CreatePre(o.dir, n)
@@ -62,16 +76,21 @@ func (o *Overlay) preserve(n uint64, f Fate) error {
 		return err
 	}
 	// Records that go back to a checkpoint will name these data files.
+	o.gate.Lock()
 	o.mu.Lock()
 	err = o.seal()
 	o.mu.Unlock()
+	o.gate.Unlock()
 	if err != nil {
 		return err
 	}
 	if err := l.Trim(); err != nil {
 		return err
 	}
-	return o.Syncfs()
+	if err := o.Syncfs(); err != nil {
+		return err
+	}
+	return meta.KeepPre(o.dir, n)
 }
 
 // preserving is one Preserve under way. Paths are those of the base as it is, before

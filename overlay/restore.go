@@ -57,6 +57,9 @@ func (o *Overlay) Restore(name string, paths []string, keep Checkpoint) (kept Ch
 	if err != nil {
 		return kept, fmt.Errorf("restore from %s: %w", name, err)
 	}
+	if err := errors.Join(kept.Sync(o.dir), layer.SyncDir(o.dir)); err != nil {
+		return kept, fmt.Errorf("restore from %s: %w", name, err)
+	}
 	return kept, o.restore(past, in)
 }
 
@@ -74,6 +77,10 @@ func (o *Overlay) Resume() (bool, error) {
 		return false, unix.Unlinkat(o.dir, intentFile, 0)
 	}
 	past, release, err := o.Past(in.Name)
+	if errors.Is(err, ErrNoCheckpoint) {
+		o.cfg.Log.Warn("a restore that was interrupted stays so: its checkpoint is no more", "name", in.Name)
+		return false, unix.Unlinkat(o.dir, intentFile, 0)
+	}
 	if err != nil {
 		return false, fmt.Errorf("go on restoring from %s: %w", in.Name, err)
 	}
@@ -81,7 +88,13 @@ func (o *Overlay) Resume() (bool, error) {
 	return true, o.restore(past, in)
 }
 
-func (o *Overlay) restore(past *Overlay, in intent) error {
+// restore does what was intended. When it fails, that ends the intent, too: whoever
+// asked has heard of it.
+func (o *Overlay) restore(past *Overlay, in intent) (err error) {
+	defer func() {
+		o.publish(tree.Change{Kind: tree.EverythingChanged})
+		err = errors.Join(err, unix.Unlinkat(o.dir, intentFile, 0))
+	}()
 	r := &restoring{o: o, past: past, made: map[uint64]string{}, who: &tree.Caller{}}
 	r.findMoved()
 	for _, p := range in.Paths {
@@ -89,8 +102,7 @@ func (o *Overlay) restore(past *Overlay, in intent) error {
 			return fmt.Errorf("restore %s from %s: %w", p, in.Name, err)
 		}
 	}
-	o.publish(tree.Change{Kind: tree.EverythingChanged})
-	return unix.Unlinkat(o.dir, intentFile, 0)
+	return nil
 }
 
 // restoring is one Restore under way. Directories of the past and of the view go
@@ -415,6 +427,9 @@ func (r *restoring) dir(was, now tree.Dir, at string) error {
 			return fmt.Errorf("%s: %w", path.Join(at, name), err)
 		}
 	}
+	if err := r.unhideAll(was, now, at, then); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(then)) {
 		src, free, err := look(was, name)
 		if err == nil {
@@ -442,35 +457,76 @@ func (d *dirNode) untouched() bool {
 	return x == nil
 }
 
-// unhide takes a whiteout away, with what the view put in its place, where the base has
-// what the past showed and nothing of it was moved elsewhere.
+// unhide takes a whiteout away, with what the view put in its place, where that shows
+// again what the past showed.
 func (r *restoring) unhide(src seen, now tree.Dir, name, here string) error {
-	d := now.(*dirNode)
-	at := d.loc.Load()
-	if at == nil {
+	if !r.hides(src, now.(*dirNode), name) {
 		return nil
 	}
-	place := path.Join(at.path(), name)
-	i, _ := slices.BinarySearch(r.moved, place)
-	if i < len(r.moved) && (r.moved[i] == place || strings.HasPrefix(r.moved[i], place+"/")) {
+	return r.show([]string{here})
+}
+
+// unhideAll is unhide for the names of a directory, in one step.
+func (r *restoring) unhideAll(was, now tree.Dir, at string, names map[string]bool) error {
+	var all []string
+	for name := range names {
+		if _, w := r.entry(now.(*dirNode), name); w != gone {
+			continue
+		}
+		src, free, err := look(was, name)
+		if err != nil {
+			return err
+		}
+		if src.there() && r.hides(src, now.(*dirNode), name) {
+			all = append(all, path.Join(at, name))
+		}
+		free()
+	}
+	if len(all) == 0 {
 		return nil
+	}
+	return r.show(all)
+}
+
+// show drops what the view says of paths. A look at the view may have it frozen for a
+// moment.
+func (r *restoring) show(paths []string) error {
+	r.o.still.Lock()
+	defer r.o.still.Unlock()
+	return r.o.Discard(paths)
+}
+
+func (r *restoring) entry(d *dirNode, name string) (meta.Entry, where) {
+	r.o.mu.RLock()
+	defer r.o.mu.RUnlock()
+	return r.o.entry(d.ino, name)
+}
+
+// hides tells whether a whiteout hides what the past showed at a name, as the base has
+// it, and nothing of it was moved elsewhere.
+func (r *restoring) hides(src seen, d *dirNode, name string) bool {
+	at := d.loc.Load()
+	if at == nil {
+		return false
+	}
+	place := path.Join(at.path(), name)
+	if _, itself := slices.BinarySearch(r.moved, place); itself {
+		return false
+	}
+	if i, _ := slices.BinarySearch(r.moved, place+"/"); i < len(r.moved) && strings.HasPrefix(r.moved[i], place+"/") {
+		return false
 	}
 	var st layer.Stat
 	if r.o.statPath(place, &st) != nil {
-		return nil
+		return false
 	}
 	r.past.mu.RLock()
 	_, x := r.past.rec(src.Ino)
 	same := x == nil || x.Base != nil && x.Own&meta.Moved == 0 && x.Base.Path == place
 	same = same && r.past.number(st.Key, &st) == src.Ino
 	r.past.mu.RUnlock()
-	r.o.mu.RLock()
-	_, w := r.o.entry(d.ino, name)
-	r.o.mu.RUnlock()
-	if !same || w != gone {
-		return nil
-	}
-	return r.o.Discard([]string{here})
+	_, w := r.entry(d, name)
+	return same && w == gone
 }
 
 // content gives a file of the view the bytes that it had. Readers see the one or the
@@ -506,7 +562,13 @@ func (r *restoring) content(was tree.File, now *fileNode, size int64) error {
 			if n == 0 {
 				return unix.EIO // it was cut meanwhile
 			}
-			if err := now.write(buf[:n], off, false); err != nil {
+			release, err := now.take()
+			if err != nil {
+				return err
+			}
+			err = now.write(buf[:n], off, false)
+			release()
+			if err != nil {
 				return err
 			}
 			off += int64(n)

@@ -3,6 +3,8 @@ package overlay
 import (
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"astrid/fs/tree"
 	"astrid/overlay/meta"
 )
@@ -14,11 +16,13 @@ import (
 // ErrNoCheckpoint; EBUSY while a commit is under way.
 func (o *Overlay) Rollback(name string, keep Checkpoint) (kept Checkpoint, err error) {
 	o.still.Lock()
+	o.gate.Lock()
 	o.hold.mu.RLock()
 	o.mu.Lock()
 	kept, err = o.rollback(name, keep)
 	o.mu.Unlock()
 	o.hold.mu.RUnlock()
+	o.gate.Unlock()
 	o.still.Unlock()
 	if err != nil {
 		return kept, fmt.Errorf("go back to %s: %w", name, err)
@@ -35,7 +39,10 @@ func (o *Overlay) rollback(name string, keep Checkpoint) (kept Checkpoint, err e
 	if kept, err = o.checkpoint(keep); err != nil {
 		return kept, err
 	}
-	p, err := o.recall(c)
+	if err = kept.Sync(o.dir); err != nil { // before what it keeps goes
+		return kept, err
+	}
+	p, err := o.recall(c, o.folded)
 	if err != nil {
 		return kept, err
 	}
@@ -52,7 +59,7 @@ func (o *Overlay) rollback(name string, keep Checkpoint) (kept Checkpoint, err e
 		switch {
 		case lost[n]:
 			n.unlinked = true
-		case n.unlinked && (r == nil || r.Nlink > 0):
+		case n.unlinked && (r == nil || n.kind == unix.S_IFDIR || r.Nlink > 0):
 			n.unlinked, n.last = false, nil
 		}
 	})
@@ -99,7 +106,7 @@ func (o *Overlay) keepHeld(p *past) map[*node]bool {
 			continue
 		}
 		x := r.Clone()
-		x.Nlink = 0
+		x.Nlink, x.HasHash = 0, false
 		if x.Base != nil {
 			p.hold(x)
 		}

@@ -165,18 +165,20 @@ func (f *fileNode) setDataTimes(in *tree.SetAttr) error {
 	}
 	o := f.o
 	o.mu.RLock()
-	l, x := o.rec(f.ino)
-	if x == nil || x.Where != meta.Data {
-		o.mu.RUnlock()
+	_, x := o.rec(f.ino)
+	inData := x != nil && x.Where == meta.Data
+	o.mu.RUnlock()
+	if !inData {
 		return nil
 	}
-	owned, id := f.ownedLocked(l, x), x.DataID
-	o.mu.RUnlock()
-	if !owned {
-		if err := f.makeOwn(); err != nil {
-			return err
-		}
-		id, _ = f.ownContent()
+	release, err := f.take()
+	if err != nil {
+		return err
+	}
+	defer release()
+	id, _ := f.ownContent()
+	if id == 0 {
+		return nil
 	}
 	fd, err := o.openData(id)
 	if err != nil {

@@ -25,15 +25,16 @@ func (f *fileNode) Fallocate(_ *tree.Caller, mode uint32, off, length int64) err
 	}
 	f.io.Lock()
 	defer f.io.Unlock()
-	if err := f.makeOwn(); err != nil {
+	release, err := f.take()
+	if err != nil {
 		return err
 	}
+	defer release()
 	id, size := f.ownContent()
 	if id == 0 && f.fitsInline(mode, size, off+length) {
 		return f.fallocInline(mode, size, off, length)
 	}
 	if id == 0 {
-		var err error
 		if id, err = f.spill(size); err != nil {
 			return err
 		}
@@ -139,9 +140,11 @@ func (f *fileNode) copyDisk(off int64, to *fileNode, dstOff, length int64) (n in
 	}
 	unlock := lockPair(f, to)
 	defer unlock()
-	if err := to.makeOwn(); err != nil {
+	release, err := to.take()
+	if err != nil {
 		return 0, true, err
 	}
+	defer release()
 	o := f.o
 	o.mu.RLock()
 	_, x := o.rec(f.ino)

@@ -20,9 +20,11 @@ func (f *fileNode) WriteAt(_ *tree.Caller, p []byte, off int64, atEnd, killPriv 
 	}
 	f.io.Lock()
 	defer f.io.Unlock()
-	if err := f.makeOwn(); err != nil {
+	release, err := f.take()
+	if err != nil {
 		return 0, err
 	}
+	defer release()
 	if killPriv {
 		if err := f.killPriv(); err != nil {
 			return 0, err
@@ -197,10 +199,18 @@ func (f *fileNode) truncate(size int64) error {
 	if size < 0 {
 		return unix.EINVAL
 	}
-	if cut, err := f.makeOwnCut(size); cut || err != nil {
-		return err
-	}
 	o := f.o
+	for {
+		if cut, err := f.makeOwnCut(size); cut || err != nil {
+			return err
+		}
+		o.gate.RLock()
+		if f.owned() {
+			break
+		}
+		o.gate.RUnlock()
+	}
+	defer o.gate.RUnlock()
 	id, inline := f.ownContent()
 	if id == 0 && size <= meta.MaxInline {
 		return o.change(func() error {

@@ -18,7 +18,7 @@ const (
 	stateView = "view"
 )
 
-// between calls fn with the difference of two states.
+// between calls fn with the difference of two states, again when that was disturbed.
 func (e *overlaid) between(ctx context.Context, span wire.Span, paths wire.Paths, fn func(*change.Difference) error) error {
 	m, err := match(paths)
 	if err != nil {
@@ -34,13 +34,15 @@ func (e *overlaid) between(ctx context.Context, span wire.Span, paths wire.Paths
 		return err
 	}
 	defer release()
-	return e.tree.Still(func(view *overlay.Snapshot) error {
-		d, err := change.Between(ctx, snapshotOf(from, view), snapshotOf(to, view))
-		if err != nil {
-			return err
-		}
-		d.Filter(m)
-		return fn(d)
+	return e.tree.Undisturbed(func() error {
+		return e.tree.Still(func(view *overlay.Snapshot) error {
+			d, err := change.Between(ctx, snapshotOf(from, view), snapshotOf(to, view))
+			if err != nil {
+				return err
+			}
+			d.Filter(m)
+			return fn(d)
+		})
 	})
 }
 

@@ -18,7 +18,15 @@ import (
 
 // Checkpoint implements engine.
 func (e *overlaid) Checkpoint(_ context.Context, in wire.CheckpointRequest) (wire.Checkpoint, error) {
-	c, err := e.tree.Checkpoint(overlay.Checkpoint{Name: in.Name, Note: in.Note, By: in.By})
+	switch in.Before {
+	case "", "merge", "rebase":
+	default:
+		return wire.Checkpoint{}, fault.New(fault.Usage, "before is %q: it may be merge, rebase or absent", in.Before)
+	}
+	if err := commit.Prune(e.tree, e.commits); err != nil {
+		return wire.Checkpoint{}, pointFault(err, in.Name)
+	}
+	c, err := e.tree.Checkpoint(overlay.Checkpoint{Name: in.Name, Note: in.Note, By: in.By, Auto: in.Before})
 	if err == nil {
 		err = e.tree.SyncCheckpoints()
 	}
@@ -51,9 +59,14 @@ func (e *overlaid) DropCheckpoints(ctx context.Context, in wire.DropRequest) ([]
 }
 
 // Rollback implements engine.
-func (e *overlaid) Rollback(_ context.Context, in wire.RollbackRequest) (wire.RollbackReply, error) {
-	if err := commit.Prune(e.tree, e.commits); err != nil {
-		return wire.RollbackReply{}, pointFault(err, in.To)
+func (e *overlaid) Rollback(ctx context.Context, in wire.RollbackRequest) (wire.RollbackReply, error) {
+	for _, p := range in.Paths {
+		if !filepath.IsLocal(p) {
+			return wire.RollbackReply{}, fault.New(fault.Usage, "%q is no path of the view", p)
+		}
+	}
+	if _, err := e.Recover(ctx); err != nil { // an undo may be half made
+		return wire.RollbackReply{}, err
 	}
 	var kept overlay.Checkpoint
 	var err error
@@ -63,7 +76,7 @@ func (e *overlaid) Rollback(_ context.Context, in wire.RollbackRequest) (wire.Ro
 		kept, err = e.restore(in)
 	}
 	if err == nil {
-		err = e.tree.SyncCheckpoints()
+		err = errors.Join(e.tree.SyncCheckpoints(), commit.Prune(e.tree, e.commits))
 	}
 	if err != nil {
 		return wire.RollbackReply{}, pointFault(err, in.To)

@@ -9,6 +9,7 @@ import (
 
 	"astrid/kernel/fault"
 	"astrid/kernel/wire"
+	"astrid/overlay"
 	"astrid/overlay/change"
 	"astrid/overlay/commit"
 )
@@ -93,6 +94,8 @@ func commitFault(err error) error {
 		return fault.New(fault.Busy, "%w; try again when it has ended", err)
 	case errors.Is(err, commit.ErrPending):
 		return fault.New(fault.Conflict, "%w; run astrid recover", err)
+	case errors.Is(err, overlay.ErrCheckpoints):
+		return pointFault(err, "")
 	case errors.Is(err, change.ErrPattern):
 		return fault.New(fault.Usage, "%w", err)
 	case errors.Is(err, context.Canceled):

@@ -94,6 +94,7 @@ func (s *server) live(ctx context.Context) (why string, err error) {
 	s.log.Info("view up", "dir", s.record.Dir, "workspace", s.workspace(), "pid", os.Getpid())
 	s.events.put("up", s.record.Dir)
 	why, err = s.untilEnd(ctx)
+	s.change <- struct{}{} // an operation that is under way ends first
 	s.hidePasts(context.WithoutCancel(ctx))
 	if closeErr := s.engine.Close(); closeErr != nil {
 		s.log.Error("the overlay did not close cleanly; its log is replayed at the next start", "err", closeErr)

@@ -89,14 +89,14 @@ func (e *stub) Rollback(context.Context, wire.RollbackRequest) (wire.RollbackRep
 	return wire.RollbackReply{}, nil
 }
 func (e *stub) Fork(context.Context, string, wire.ForkRequest) error { return nil }
-func (e *stub) Recover(context.Context) (wire.RecoverReply, error) { return wire.RecoverReply{}, nil }
-func (e *stub) Sync() error                                        { return nil }
-func (e *stub) Close() error                                       { return nil }
-func (e *stub) Drain(context.Context) error                        { return nil }
-func (e *stub) Settle(context.Context) error                       { return nil }
-func (e *stub) Done() <-chan struct{}                              { return e.done }
-func (e *stub) Err() error                                         { return nil }
-func (e *stub) Panics() uint64                                     { return 1 }
+func (e *stub) Recover(context.Context) (wire.RecoverReply, error)   { return wire.RecoverReply{}, nil }
+func (e *stub) Sync() error                                          { return nil }
+func (e *stub) Close() error                                         { return nil }
+func (e *stub) Drain(context.Context) error                          { return nil }
+func (e *stub) Settle(context.Context) error                         { return nil }
+func (e *stub) Done() <-chan struct{}                                { return e.done }
+func (e *stub) Err() error                                           { return nil }
+func (e *stub) Panics() uint64                                       { return 1 }
 func (e *stub) Unmount(_ context.Context, force bool) error {
 	if e.busy && !force {
 		return fault.New(fault.Busy, "held by 1 sleep")

@@ -228,7 +228,9 @@ type DiscardReply struct {
 type CheckpointRequest struct {
 	Name string `json:"name,omitempty"` // empty: one is found
 	Note string `json:"note,omitempty"`
-	By   string `json:"by,omitempty"` // who asks; the kernel says it
+	// Before says before what it is made by itself, merge or rebase: it is kept for a day.
+	Before string `json:"before,omitempty"`
+	By     string `json:"by,omitempty"` // who asks; the kernel says it
 }
 
 // Checkpoint describes one.

@@ -76,6 +76,9 @@ func keep(o *overlay.Overlay, cfg Config) (string, error) {
 		return "", err
 	}
 	c, err := o.Checkpoint(overlay.Checkpoint{Auto: "discard"})
+	if err == nil {
+		err = o.SyncCheckpoints() // before what it keeps goes
+	}
 	return c.Name, err
 }
 

@@ -1,6 +1,8 @@
 package commit
 
 import (
+	"fmt"
+
 	"golang.org/x/sys/unix"
 
 	"astrid/overlay"
@@ -11,7 +13,7 @@ import (
 // preserve keeps for the checkpoints what the steps are about to replace.
 func (r *run) preserve(p *plan) error {
 	if err := r.o.Preserve(p.Number, p.fate()); err != nil {
-		return err
+		return fmt.Errorf("%w; without checkpoints it needs not be kept (astrid checkpoints --drop)", err)
 	}
 	r.cfg.Kill("preserved")
 	return nil

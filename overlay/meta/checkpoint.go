@@ -48,7 +48,8 @@ var (
 
 // CheckName tells whether a checkpoint may have the name.
 func CheckName(name string) error {
-	ok := name != "" && len(name) <= maxPointName && name != "base" && name != "view"
+	ok := !strings.Contains(name, "..") && len(name) <= maxPointName && name != "base" && name != "view"
+	ok = ok && name != ""
 	for i, c := range []byte(name) {
 		alnum := c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 		ok = ok && (alnum || i > 0 && strings.IndexByte("._-", c) >= 0)
@@ -73,6 +74,16 @@ func (c Checkpoint) Place(dirfd int) error {
 		return err
 	}
 	return layer.PlaceFile(dirfd, c.File(), b, 0o600)
+}
+
+// Sync makes the file survive a power cut.
+func (c Checkpoint) Sync(dirfd int) error {
+	f, err := openFile(dirfd, c.File(), unix.O_RDONLY)
+	if err != nil {
+		return err
+	}
+	err = f.Sync()
+	return errors.Join(err, f.Close(), layer.SyncDir(dirfd))
 }
 
 // Remove removes the file.

@@ -79,6 +79,7 @@ func CloseStack(stack []*Layer) {
 type Kept struct {
 	Epochs []uint64 // of layers of which checkpoints are places
 	Pre    uint64   // what operations from this one on replaced; 0: of none
+	Temps  bool     // files that are being prepared, too: somebody may be at it
 }
 
 // RemoveGarbage removes logs that are neither of the stack nor kept, and files left
@@ -100,7 +101,7 @@ func RemoveGarbage(dirfd int, stack []*Layer, kept Kept) error {
 	}
 	var garbage []string
 	err = eachName(dirfd, func(name string) {
-		if !keep[name] && (strings.HasSuffix(name, logSuffix) || strings.HasPrefix(name, headName) || strings.HasSuffix(name, layer.TempSuffix)) {
+		if !keep[name] && (strings.HasSuffix(name, logSuffix) || strings.HasPrefix(name, headName) || !kept.Temps && strings.HasSuffix(name, layer.TempSuffix)) {
 			garbage = append(garbage, name)
 		}
 	})

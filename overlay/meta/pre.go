@@ -18,9 +18,20 @@ const (
 func preName(n uint64) string { return prePrefix + strconv.FormatUint(n, 10) + logSuffix }
 
 // CreatePre makes the layer of what operation n is about to replace in the base,
-// which lies directly above it for those who are not to see that; one of that number
-// that is there already is replaced. It counts when the operation has been made.
-func CreatePre(dirfd int, n uint64) (*Layer, error) { return createAs(dirfd, preName(n), n, 0) }
+// which lies directly above it for those who are not to see that. It counts when
+// KeepPre has given it its name and the operation has been made.
+func CreatePre(dirfd int, n uint64) (*Layer, error) {
+	return createAs(dirfd, preName(n)+layer.TempSuffix, n, 0)
+}
+
+// KeepPre gives the layer of operation n, which is whole and synced, its name.
+func KeepPre(dirfd int, n uint64) error {
+	err := unix.Renameat(dirfd, preName(n)+layer.TempSuffix, dirfd, preName(n))
+	if err == nil {
+		err = layer.SyncDir(dirfd)
+	}
+	return err
+}
 
 // LoadPre replays one, to be read only.
 func LoadPre(dirfd int, n uint64) (*Layer, error) {
@@ -38,8 +49,10 @@ func LoadPre(dirfd int, n uint64) (*Layer, error) {
 
 // RemovePre removes one, if it is there.
 func RemovePre(dirfd int, n uint64) error {
-	if err := unix.Unlinkat(dirfd, preName(n), 0); err != nil && err != unix.ENOENT {
-		return err
+	for _, name := range []string{preName(n), preName(n) + layer.TempSuffix} {
+		if err := unix.Unlinkat(dirfd, name, 0); err != nil && err != unix.ENOENT {
+			return err
+		}
 	}
 	return nil
 }

@@ -2,6 +2,8 @@ package meta
 
 import (
 	"fmt"
+	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -115,20 +117,38 @@ func (d *Draft) Write(dirfd int, epoch, below uint64) (*Layer, error) {
 // WriteAside is Write for a layer that lives as long as this process has it: its
 // log has no name.
 func (d *Draft) WriteAside(dirfd int, epoch uint64) (*Layer, error) {
-	name := fmt.Sprintf("aside-%d%s", epoch, layer.TempSuffix)
-	n, err := createAs(dirfd, name, epoch, 0)
+	f, err := nameless(dirfd)
 	if err != nil {
+		return nil, fmt.Errorf("write layer %d aside: %w", epoch, err)
+	}
+	n := newLayer(epoch, 0)
+	if n.log, err = createLog(f, epoch, 0); err != nil {
+		f.Close()
 		return nil, err
 	}
-	err = unix.Unlinkat(dirfd, name, 0)
-	if err == nil {
-		err = d.fill(n)
-	}
+	err = d.fill(n)
 	if err != nil {
 		n.Close()
 		return nil, fmt.Errorf("write layer %d aside: %w", epoch, err)
 	}
 	return n, nil
+}
+
+// nameless makes a file without a name.
+func nameless(dirfd int) (*os.File, error) {
+	fd, err := layer.Open(dirfd, ".", unix.O_RDWR|unix.O_TMPFILE, 0o600)
+	if err == nil {
+		return os.NewFile(uintptr(fd), "aside"), nil
+	}
+	if err != unix.EOPNOTSUPP && err != unix.EISDIR && err != unix.EINVAL {
+		return nil, err
+	}
+	name := fmt.Sprintf("aside-%d%s", time.Now().UnixNano(), layer.TempSuffix)
+	f, err := openFile(dirfd, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL)
+	if err == nil {
+		err = unix.Unlinkat(dirfd, name, 0)
+	}
+	return f, err
 }
 
 func (d *Draft) copyTo(n *Layer) error {

@@ -149,6 +149,10 @@ func overwrite(dir, p string, b []byte) error {
 		return err
 	}
 	defer root.Close()
+	return overwriteIn(root, p, b)
+}
+
+func overwriteIn(root *os.Root, p string, b []byte) error {
 	f, err := root.OpenFile(p, os.O_WRONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return err

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,46 +15,53 @@ import (
 	"github.com/spf13/cobra"
 
 	"astrid/cmd/astrid/internal/view"
+	"astrid/ctl/text"
 	"astrid/kernel/fault"
 	"astrid/kernel/op"
 	"astrid/kernel/wire"
 )
 
 const mergeHelp = `Brings what was done in a fork to the view that it was made from: what the fork has
-changed since it began. Where that view has changed the same file too, both are merged
+changed since it began, or of that what PATH names. Where that view has changed the same file too, both are merged
 as git merges them. When something cannot be merged nothing is done, the paths are
 named, and the exit code is 3. A checkpoint of the view is made first. The fork stays.`
 
 func (a *app) mergeCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "merge FORK",
+		Use:     "merge FORK [PATH|GLOB…]",
 		Short:   "Bring what was done in a fork to the view that it was made from",
 		Long:    mergeHelp,
-		Example: "  astrid merge try1\n  astrid merge site.try1 && astrid commit",
-		Args:    cobra.ExactArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.mergeFork(cmd.Context(), args[0]) },
+		Example: "  astrid merge try1\n  astrid merge try1 src\n  astrid merge site.try1 && astrid commit",
+		Args:    cobra.MinimumNArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.mergeFork(cmd.Context(), args[0], args[1:]) },
 	}
 }
 
-func (a *app) mergeFork(ctx context.Context, name string) error {
+func (a *app) mergeFork(ctx context.Context, name string, args []string) error {
 	fork, into, err := a.pickFork(ctx, name)
 	if err != nil {
 		return err
 	}
-	list, err := a.callChanges(ctx, fork, wire.ChangesRequest{All: true, Span: &wire.Span{From: "forked", To: "view"}})
+	dir, _ := a.dir()
+	paths, err := inWorkspace(fork, dir, args)
 	if err != nil {
 		return err
 	}
-	m := &merging{
-		ctx: ctx, was: filepath.Join(filepath.Dir(fork.Workspace), "at", "forked"), is: fork.Workspace, here: into.Workspace,
-		reply: wire.CommitReply{Applied: []wire.Change{}},
+	list, err := a.callChanges(ctx, fork, wire.ChangesRequest{Paths: paths, All: true, Span: &wire.Span{From: "forked", To: "view"}})
+	if err != nil {
+		return err
 	}
+	m, err := openMerge(ctx, fork, into)
+	if err != nil {
+		return err
+	}
+	defer m.close()
 	if err := m.plan(list.Changes); err != nil {
 		return err
 	}
 	kept := ""
 	if len(m.reply.Conflicts) == 0 && len(m.steps) > 0 {
-		if kept, err = a.keepView(ctx, into, "before the merge of "+fork.Name); err != nil {
+		if kept, err = a.keepView(ctx, into, "merge"); err != nil {
 			return err
 		}
 		if err := m.apply(); err != nil {
@@ -92,14 +101,17 @@ func (a *app) pickFork(ctx context.Context, name string) (fork, into wire.Sessio
 		return fork, into, fault.New(fault.Usage, "session %s is no fork", fork.Name)
 	}
 	into, err = named(list, fork.Parent)
+	if err == nil && into.Base != fork.Base {
+		err = fault.New(fault.Conflict, "session %s is on %s now, and the fork was made on %s", into.Name, into.Base, fork.Base)
+	}
 	return fork, into, err
 }
 
 // keepView makes a checkpoint of a view.
-func (a *app) keepView(ctx context.Context, s wire.Session, note string) (string, error) {
+func (a *app) keepView(ctx context.Context, s wire.Session, before string) (string, error) {
 	var c wire.Checkpoint
 	a.acting = true
-	err := a.kernel.Call(ctx, op.Checkpoint, wire.For[wire.CheckpointRequest]{Session: s.Name, Request: wire.CheckpointRequest{Note: note}}, &c)
+	err := a.kernel.Call(ctx, op.Checkpoint, wire.For[wire.CheckpointRequest]{Session: s.Name, Request: wire.CheckpointRequest{Before: before}}, &c)
 	return c.Name, err
 }
 
@@ -107,8 +119,9 @@ func (a *app) keepView(ctx context.Context, s wire.Session, note string) (string
 // would: was is what the fork began with, is what it shows, here the other view.
 type merging struct {
 	ctx           context.Context
-	was, is, here string
+	was, is, here *os.Root
 	steps         []mergeStep
+	comes         map[string]bool // directories that the steps make
 	reply         wire.CommitReply
 }
 
@@ -116,8 +129,31 @@ type merging struct {
 type mergeStep struct {
 	path   string
 	remove bool
-	merged []byte // with text: the bytes of both together
 	text   bool
+	merged []byte // with text: the bytes of both together
+	dress  bool   // with text: the fork changed more than those
+}
+
+func openMerge(ctx context.Context, fork, into wire.Session) (*merging, error) {
+	m := &merging{ctx: ctx, comes: map[string]bool{}, reply: wire.CommitReply{Applied: []wire.Change{}}}
+	for root, dir := range map[**os.Root]string{
+		&m.was: filepath.Join(filepath.Dir(fork.Workspace), "at", "forked"), &m.is: fork.Workspace, &m.here: into.Workspace,
+	} {
+		var err error
+		if *root, err = os.OpenRoot(dir); err != nil {
+			m.close()
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *merging) close() {
+	for _, root := range []*os.Root{m.was, m.is, m.here} {
+		if root != nil {
+			root.Close()
+		}
+	}
 }
 
 // plan looks at each change of the fork and at what the other view has there.
@@ -130,7 +166,7 @@ func (m *merging) plan(list []wire.Change) error {
 		}
 		for _, p := range paths {
 			if err := m.path(p); err != nil {
-				return err
+				return fault.Wrap(fault.KindOf(err), err, "look at %s in both views", text.Quote(p))
 			}
 		}
 		m.reply.Applied = append(m.reply.Applied, c)
@@ -157,52 +193,77 @@ func (m *merging) path(p string) error {
 	if err != nil {
 		return err
 	}
-	same, err := alike(is, here)
-	if err != nil || same {
+	if same, err := alike(is, here); err != nil || same {
 		return err // it is as in the fork already
 	}
-	if same, err = alike(was, here); err != nil {
-		return err
-	}
+	same, err := alike(was, here)
 	switch {
-	case same && !is.there() && here.isDir():
-		if extra := m.strangers(p); extra != "" {
+	case err != nil:
+		return err
+	case same:
+		return m.take(is, here)
+	case was.isFile() && is.isFile() && here.isFile():
+		return m.text(was, is, here)
+	case is.isDir() && here.isDir():
+		return nil
+	}
+	m.conflict(p, "it was changed here too")
+	return nil
+}
+
+// take plans to make a path what it is in the fork: here it is as the fork found it.
+func (m *merging) take(is, here object) error {
+	p := is.path
+	if here.isDir() && !is.isDir() {
+		extra, err := m.strangers(p)
+		if err != nil {
+			return err
+		}
+		if extra != "" {
 			m.conflict(extra, "it is new here, in a directory that the fork removed")
 			return nil
 		}
-		m.steps = append(m.steps, mergeStep{path: p, remove: true})
-	case same:
-		m.steps = append(m.steps, mergeStep{path: p, remove: !is.there()})
-	case was.isFile() && is.isFile() && here.isFile():
-		return m.text(p, was, is, here)
-	case is.isDir() && here.isDir():
-	default:
-		m.conflict(p, "it was changed here too")
 	}
+	if is.there() {
+		up, err := look(m.here, path.Dir(p))
+		switch {
+		case err != nil:
+			return err
+		case !up.isDir() && !m.comes[path.Dir(p)]:
+			m.conflict(p, "the directory that it is in is not here any more")
+			return nil
+		case is.isDevice() && os.Geteuid() != 0:
+			m.conflict(p, "it is a device, which only root can make")
+			return nil
+		}
+		m.comes[p] = is.isDir()
+	}
+	m.steps = append(m.steps, mergeStep{path: p, remove: !is.there()})
 	return nil
 }
 
 // strangers returns a path in a directory of the other view that the fork never had.
-func (m *merging) strangers(dir string) (found string) {
-	_ = filepath.WalkDir(filepath.Join(m.here, dir), func(at string, _ os.DirEntry, err error) error {
-		rel, rerr := filepath.Rel(m.here, at)
-		if err != nil || rerr != nil {
+func (m *merging) strangers(dir string) (found string, err error) {
+	err = fs.WalkDir(m.here.FS(), dir, func(p string, _ fs.DirEntry, err error) error {
+		if err != nil {
 			return err
 		}
-		if o, err := look(m.was, rel); err == nil && !o.there() {
-			found = rel
-			return filepath.SkipAll
+		o, err := look(m.was, p)
+		if err == nil && !o.there() {
+			found = p
+			return fs.SkipAll
 		}
-		return nil
+		return err
 	})
-	return found
+	return found, err
 }
 
 // maxMerge is the largest file that is merged, in bytes.
 const maxMerge = 32 << 20
 
 // text merges a file that both have changed.
-func (m *merging) text(p string, was, is, here object) error {
+func (m *merging) text(was, is, here object) error {
+	p := is.path
 	if max(was.info.Size(), is.info.Size(), here.info.Size()) > maxMerge {
 		m.conflict(p, "both were changed, and they are too large to be merged")
 		return nil
@@ -213,11 +274,7 @@ func (m *merging) text(p string, was, is, here object) error {
 	}
 	defer os.RemoveAll(dir)
 	for name, o := range map[string]object{"base": was, "mine": here, "theirs": is} {
-		b, err := os.ReadFile(o.path)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), b, 0o600)
-		}
-		if err != nil {
+		if err := o.copyTo(filepath.Join(dir, name)); err != nil {
 			return err
 		}
 	}
@@ -225,15 +282,36 @@ func (m *merging) text(p string, was, is, here object) error {
 	switch {
 	case err != nil:
 		m.conflict(p, "both were changed, and they cannot be merged: "+err.Error())
+		return nil
 	case places > 0:
 		m.conflict(p, "both changed the same lines")
-	default:
-		if mine, err := os.ReadFile(filepath.Join(dir, "mine")); err != nil || bytes.Equal(mine, merged) {
-			return err // it was merged before
-		}
-		m.steps = append(m.steps, mergeStep{path: p, merged: merged, text: true})
+		return nil
 	}
+	dressed, err := sameDress(was, is)
+	if err != nil {
+		return err
+	}
+	mine, err := os.ReadFile(filepath.Join(dir, "mine"))
+	if err != nil || bytes.Equal(mine, merged) && dressed {
+		return err // it was merged before
+	}
+	m.steps = append(m.steps, mergeStep{path: p, merged: merged, text: true, dress: !dressed})
 	return nil
+}
+
+// copyTo copies a file to a place of ours.
+func (o object) copyTo(to string) error {
+	in, err := o.open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, io.LimitReader(in, maxMerge))
+	return errors.Join(err, out.Close())
 }
 
 // apply makes the steps: what goes first, from within, then what comes, from above.
@@ -241,84 +319,39 @@ func (m *merging) apply() error {
 	slices.SortStableFunc(m.steps, func(a, b mergeStep) int { return strings.Compare(a.path, b.path) })
 	for _, s := range slices.Backward(m.steps) {
 		if s.remove {
-			if err := os.Remove(filepath.Join(m.here, s.path)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			if err := m.here.Remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return err
 			}
 		}
 	}
 	for _, s := range m.steps {
-		switch {
-		case s.remove:
-		case s.text:
-			if err := overwrite(m.here, s.path, s.merged); err != nil {
-				return err
-			}
-		default:
-			if err := replicate(m.is, m.here, s.path); err != nil {
-				return err
-			}
+		if err := m.step(s); err != nil {
+			return err
 		}
 	}
 	for _, s := range slices.Backward(m.steps) { // what was put into them has moved their times
 		if o, err := look(m.is, s.path); err == nil && o.isDir() && !s.remove {
-			_ = os.Chtimes(filepath.Join(m.here, s.path), o.info.ModTime(), o.info.ModTime())
+			_ = m.here.Chtimes(s.path, o.info.ModTime(), o.info.ModTime())
 		}
 	}
 	return nil
 }
 
-// alike compares two objects: their kind, mode, and what is in them.
-func alike(a, b object) (bool, error) {
-	if !a.there() || !b.there() {
-		return a.there() == b.there(), nil
+func (m *merging) step(s mergeStep) error {
+	if s.remove {
+		return nil
 	}
-	if a.info.Mode() != b.info.Mode() {
-		return false, nil
-	}
+	src, err := look(m.is, s.path)
 	switch {
-	case a.isFile():
-		if a.info.Size() != b.info.Size() {
-			return false, nil
-		}
-		return sameBytes(a.path, b.path)
-	case a.info.Mode()&os.ModeSymlink != 0:
-		x, err := os.Readlink(a.path)
-		if err != nil {
-			return false, err
-		}
-		y, err := os.Readlink(b.path)
-		return x == y, err
+	case err != nil:
+		return err
+	case !src.there():
+		return fault.New(fault.Conflict, "%s is not in the fork any more", text.Quote(s.path))
+	case !s.text:
+		return replicate(src, m.here)
 	}
-	return true, nil
-}
-
-// sameBytes compares two files of one size.
-func sameBytes(a, b string) (bool, error) {
-	f, err := os.Open(a)
-	if err != nil {
-		return false, err
+	if err := overwriteIn(m.here, s.path, s.merged); err != nil || !s.dress {
+		return err
 	}
-	defer f.Close()
-	g, err := os.Open(b)
-	if err != nil {
-		return false, err
-	}
-	defer g.Close()
-	x, y := make([]byte, 1<<20), make([]byte, 1<<20)
-	for {
-		n, err := io.ReadFull(f, x)
-		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-			return false, err
-		}
-		m, err := io.ReadFull(g, y)
-		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-			return false, err
-		}
-		if n != m || !bytes.Equal(x[:n], y[:m]) {
-			return false, nil
-		}
-		if n < len(x) {
-			return true, nil
-		}
-	}
+	return dress(src, m.here)
 }

@@ -45,7 +45,7 @@ func (a *app) rebase(ctx context.Context) error {
 	}
 	done := rebased{Merged: wire.Paths{}, Conflicts: []wire.ConflictInfo{}}
 	if len(list) > 0 {
-		if done.Kept, err = a.keepView(ctx, s, "before a rebase"); err != nil {
+		if done.Kept, err = a.keepView(ctx, s, "rebase"); err != nil {
 			return err
 		}
 	}

@@ -1,10 +1,14 @@
 package cli
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"os"
-	"path/filepath"
+	"path"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -12,15 +16,19 @@ import (
 	"astrid/kernel/fault"
 )
 
-// object is what is at a path of a mount; info is nil when there is nothing.
+// What is done here to a view goes through an os.Root: a program in it may put links
+// where directories were, and nothing outside of it is read or written.
+
+// object is what is at a path of a view; info is nil when there is nothing.
 type object struct {
+	root *os.Root
 	path string
 	info os.FileInfo
 }
 
-func look(dir, p string) (object, error) {
-	o := object{path: filepath.Join(dir, p)}
-	info, err := os.Lstat(o.path)
+func look(root *os.Root, p string) (object, error) {
+	o := object{root: root, path: p}
+	info, err := root.Lstat(p)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return o, nil
 	}
@@ -31,119 +39,243 @@ func look(dir, p string) (object, error) {
 func (o object) there() bool  { return o.info != nil }
 func (o object) isDir() bool  { return o.there() && o.info.IsDir() }
 func (o object) isFile() bool { return o.there() && o.info.Mode().IsRegular() }
+func (o object) isLink() bool { return o.there() && o.info.Mode()&os.ModeSymlink != 0 }
 
-// replicate makes a path of one mount what it is in another: content, mode, owner,
-// times and attributes; of a directory not what is in it. What is there of another kind
-// has been removed.
-func replicate(from, to, p string) error {
-	src, err := look(from, p)
-	if err != nil {
-		return err
-	}
-	dst, err := look(to, p)
-	if err != nil {
-		return err
-	}
-	if dst.there() && dst.info.Mode().Type() != src.info.Mode().Type() {
-		if err := os.Remove(dst.path); err != nil {
-			return err
-		}
-		dst.info = nil
-	}
-	switch mode := src.info.Mode(); {
-	case mode.IsDir():
-		if !dst.there() {
-			err = os.Mkdir(dst.path, 0o700)
-		}
-	case mode.IsRegular():
-		err = copyBytes(src, dst)
-	case mode&os.ModeSymlink != 0:
-		if dst.there() {
-			err = os.Remove(dst.path)
-		}
-		target, rerr := os.Readlink(src.path)
-		if err = errors.Join(err, rerr); err == nil {
-			err = os.Symlink(target, dst.path)
-		}
-	case dst.there():
-	default:
-		st, _ := src.info.Sys().(*syscall.Stat_t)
-		err = unix.Mknod(dst.path, st.Mode, int(st.Rdev))
-	}
-	if err != nil {
-		return fault.Wrap(fault.KindOf(err), err, "bring %s over", p)
-	}
-	return dressLike(src, dst.path)
+// isDevice tells whether only root can make its like.
+func (o object) isDevice() bool { return o.there() && o.info.Mode()&os.ModeDevice != 0 }
+
+func (o object) stat() *syscall.Stat_t {
+	st, _ := o.info.Sys().(*syscall.Stat_t)
+	return cmp.Or(st, &syscall.Stat_t{})
 }
 
-// copyBytes gives a file the bytes of another, whatever it had. It is made anew, so
-// that other names of what was there keep it.
-func copyBytes(src, dst object) error {
-	in, err := os.Open(src.path)
+// open opens a file or directory, and nothing that has come in its place.
+func (o object) open() (*os.File, error) {
+	f, err := o.root.OpenFile(o.path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && st.Mode().Type() != o.info.Mode().Type() {
+		err = fault.New(fault.Conflict, "%s was replaced just now", o.path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// xattrs returns the attributes of a file or directory that we may see.
+func (o object) xattrs() (map[string][]byte, error) {
+	if !o.isDir() && !o.isFile() {
+		return nil, nil
+	}
+	f, err := o.open()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	names := make([]byte, 64<<10)
+	n, err := unix.Flistxattr(int(f.Fd()), names)
+	if err != nil {
+		return nil, nil // a disk without any
+	}
+	all, value := map[string][]byte{}, make([]byte, 64<<10)
+	for _, name := range bytes.Split(bytes.TrimSuffix(names[:n], []byte{0}), []byte{0}) {
+		if n, err := unix.Fgetxattr(int(f.Fd()), string(name), value); err == nil && len(name) > 0 {
+			all[string(name)] = bytes.Clone(value[:n])
+		}
+	}
+	return all, nil
+}
+
+// sameDress compares mode, owner and attributes.
+func sameDress(a, b object) (bool, error) {
+	x, y := a.stat(), b.stat()
+	if x.Mode != y.Mode || x.Uid != y.Uid || x.Gid != y.Gid {
+		return false, nil
+	}
+	was, err := a.xattrs()
+	if err != nil {
+		return false, err
+	}
+	is, err := b.xattrs()
+	return maps.EqualFunc(was, is, bytes.Equal), err
+}
+
+// alike compares two objects: their kind, what is in them, and their dress; of
+// directories not what is in them.
+func alike(a, b object) (bool, error) {
+	if !a.there() || !b.there() {
+		return a.there() == b.there(), nil
+	}
+	if a.info.Mode().Type() != b.info.Mode().Type() {
+		return false, nil
+	}
+	if same, err := sameDress(a, b); err != nil || !same {
+		return false, err
+	}
+	switch {
+	case a.isFile():
+		return sameBytes(a, b)
+	case a.isLink():
+		x, err := a.root.Readlink(a.path)
+		if err != nil {
+			return false, err
+		}
+		y, err := b.root.Readlink(b.path)
+		return x == y, err
+	}
+	return a.stat().Rdev == b.stat().Rdev, nil
+}
+
+// sameBytes compares two files.
+func sameBytes(a, b object) (bool, error) {
+	if a.info.Size() != b.info.Size() {
+		return false, nil
+	}
+	f, err := a.open()
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	g, err := b.open()
+	if err != nil {
+		return false, err
+	}
+	defer g.Close()
+	x, y := make([]byte, 1<<20), make([]byte, 1<<20)
+	for {
+		n, err := io.ReadFull(f, x)
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+			return false, err
+		}
+		m, err := io.ReadFull(g, y)
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+			return false, err
+		}
+		if n != m || !bytes.Equal(x[:n], y[:m]) {
+			return false, nil
+		}
+		if n < len(x) {
+			return true, nil
+		}
+	}
+}
+
+// replicate makes a path of one view what it is in another: content, mode, owner, times
+// and attributes; of a directory not what is in it.
+func replicate(src object, to *os.Root) error {
+	dst, err := look(to, src.path)
+	if err == nil && dst.there() && dst.info.Mode().Type() != src.info.Mode().Type() {
+		err = to.Remove(dst.path)
+		dst.info = nil
+	}
+	if err == nil {
+		err = bring(src, dst)
+	}
+	if err == nil {
+		err = dress(src, to)
+	}
+	if err != nil {
+		return fault.Wrap(fault.KindOf(err), err, "bring %s over", src.path)
+	}
+	return nil
+}
+
+// bring makes the object, without its dress.
+func bring(src, dst object) error {
+	switch to := dst.root; {
+	case src.isDir() && dst.there():
+		return nil
+	case src.isDir():
+		return to.Mkdir(dst.path, 0o700)
+	case src.isFile():
+		return copyBytes(src, to)
+	case dst.there():
+		if err := to.Remove(dst.path); err != nil {
+			return err
+		}
+	}
+	if src.isLink() {
+		target, err := src.root.Readlink(src.path)
+		if err != nil {
+			return err
+		}
+		return dst.root.Symlink(target, dst.path)
+	}
+	dir, err := dst.root.Open(path.Dir(dst.path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return unix.Mknodat(int(dir.Fd()), path.Base(dst.path), src.stat().Mode, int(src.stat().Rdev))
+}
+
+// copyBytes gives a file the bytes of another. It is made anew, so that other names of
+// what was there keep it.
+func copyBytes(src object, to *os.Root) error {
+	in, err := src.open()
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	tmp := filepath.Join(filepath.Dir(dst.path), ".astrid-merge-"+filepath.Base(dst.path)[:min(len(filepath.Base(dst.path)), 200)])
-	out, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	tmp := path.Join(path.Dir(src.path), fmt.Sprintf(".astrid-merge-%d", os.Getpid()))
+	out, err := to.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(out, in)
 	if err = errors.Join(err, out.Close()); err == nil {
-		err = os.Rename(tmp, dst.path)
+		err = to.Rename(tmp, src.path)
 	}
 	if err != nil {
-		os.Remove(tmp)
+		_ = to.Remove(tmp)
 	}
 	return err
 }
 
-// dressLike gives what is at a path the attributes of an object.
-func dressLike(src object, at string) error {
-	st, _ := src.info.Sys().(*syscall.Stat_t)
-	if err := os.Lchown(at, int(st.Uid), int(st.Gid)); err != nil && os.Geteuid() == 0 {
+// dress gives what is at the path of an object its owner, mode, attributes and times.
+func dress(src object, to *os.Root) error {
+	st := src.stat()
+	if err := to.Lchown(src.path, int(st.Uid), int(st.Gid)); err != nil && os.Geteuid() == 0 {
 		return err
 	}
-	link := src.info.Mode()&os.ModeSymlink != 0
-	if !link {
-		if err := unix.Chmod(at, st.Mode&0o7777); err != nil {
+	if src.isLink() {
+		return nil
+	}
+	dst, err := look(to, src.path)
+	if err != nil || !dst.isDir() && !dst.isFile() {
+		return err
+	}
+	f, err := dst.open()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	want, err := src.xattrs()
+	if err != nil {
+		return err
+	}
+	have, err := dst.xattrs()
+	if err != nil {
+		return err
+	}
+	for name := range have {
+		if _, ok := want[name]; !ok {
+			_ = unix.Fremovexattr(int(f.Fd()), name)
+		}
+	}
+	for name, value := range want {
+		err := unix.Fsetxattr(int(f.Fd()), name, value, 0)
+		if err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EOPNOTSUPP) {
 			return err
 		}
 	}
-	if err := copyXattrs(src.path, at); err != nil {
+	if err := unix.Fchmod(int(f.Fd()), st.Mode&0o7777); err != nil {
 		return err
 	}
 	times := []unix.Timespec{{Sec: st.Atim.Sec, Nsec: st.Atim.Nsec}, {Sec: st.Mtim.Sec, Nsec: st.Mtim.Nsec}}
-	return unix.UtimesNanoAt(unix.AT_FDCWD, at, times, unix.AT_SYMLINK_NOFOLLOW)
-}
-
-// copyXattrs copies the attributes that we may.
-func copyXattrs(from, to string) error {
-	names := make([]byte, 64<<10)
-	n, err := unix.Llistxattr(from, names)
-	if err != nil || n == 0 {
-		return nil // there are none that can be seen
-	}
-	value := make([]byte, 64<<10)
-	for _, name := range splitZero(names[:n]) {
-		n, err := unix.Lgetxattr(from, name, value)
-		if err != nil {
-			continue
-		}
-		if err := unix.Lsetxattr(to, name, value[:n], 0); err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EOPNOTSUPP) {
-			return err
-		}
-	}
-	return nil
-}
-
-func splitZero(b []byte) (l []string) {
-	for i, at := 0, 0; i < len(b); i++ {
-		if b[i] == 0 {
-			l = append(l, string(b[at:i]))
-			at = i + 1
-		}
-	}
-	return l
+	return unix.UtimesNanoAt(int(f.Fd()), "", times, unix.AT_EMPTY_PATH)
 }
