@@ -64,6 +64,7 @@ func (t *Tree) session(name string) (mem.Item, error) {
 		op.Fork:        t.lines(name, op.Fork, t.fork(name)),
 		op.Rollback:    t.lines(name, op.Rollback, t.rollback(name)),
 		op.History:     t.reader(op.History+" "+name, t.history(name)),
+		op.Hunks:       stream(t, name, op.Hunks, wire.For[wire.HunksRequest]{Session: name}),
 	})
 	dir.Perm = 0o700
 	return dir, nil

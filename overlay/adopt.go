@@ -141,7 +141,7 @@ func (a *adoption) take() error {
 		return err
 	}
 	if own && r != nil && r.Base == nil && r.Kind == unix.S_IFREG {
-		if err := a.keepOriginal(r, a.at); err != nil {
+		if err := a.o.keepOriginal(r, a.at); err != nil {
 			return err
 		}
 	}
@@ -230,7 +230,7 @@ func (a *adoption) rebase(r *meta.Rec, st *layer.Stat) error {
 	}
 	r.Finger, r.HasHash = st.Fingerprint(), false
 	r.Finger.Key = key
-	return a.keepOriginal(r, a.at)
+	return a.o.keepOriginal(r, a.at)
 }
 
 // unite makes a directory that the view made one with that which the base has got
@@ -242,22 +242,6 @@ func (a *adoption) unite(r *meta.Rec, st *layer.Stat) {
 	r.Own &^= meta.OwnContent
 	r.Nlink -= 2
 	a.rebased = r
-}
-
-// keepOriginal keeps the bytes of the base file for merges, if they are few.
-func (a *adoption) keepOriginal(r *meta.Rec, at string) error {
-	was := a.o.readOriginal(a.o.locOf(&meta.Base{Path: at}))
-	if r.HasHash = was != nil; was == nil {
-		return nil
-	}
-	if !a.o.hasBlob(was.hash) {
-		a.o.tx.Blob(was.hash, was.bytes)
-		if err := a.o.commit(); err != nil {
-			return err
-		}
-	}
-	r.Hash, r.HasHash = was.hash, true
-	return nil
 }
 
 // readBase fills b from the beginning of a base file, which has that length.

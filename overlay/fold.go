@@ -17,6 +17,9 @@ type Done struct {
 	Path string    // in the frozen view, and so in the base now
 	Ino  uint64    // the object of the view that is there now; 0: the name is gone
 	Key  layer.Key // of what the base has there now
+	// Part says that the base got some of the object's changes only: the object goes
+	// on as it is, and builds on what the base has now.
+	Part bool
 }
 
 // Folded returns the number of the last commit that was folded in.
@@ -53,17 +56,19 @@ type fold struct {
 	at    map[string]Done   // what is at a path now
 	moved map[string]string // base directories that the commit moved: old path to new
 	split map[uint64]bool   // objects with a name that the commit did not take
+	part  map[uint64]bool   // objects with content that the commit did not take
 	dirs  map[string]uint64 // directories looked at: path to number
 }
 
 func (o *Overlay) fold(n uint64, done []Done) error {
-	f := &fold{o: o, d: meta.Sum(o.stack...), at: map[string]Done{}, moved: map[string]string{}, dirs: map[string]uint64{}}
+	f := &fold{o: o, d: meta.Sum(o.stack...), at: map[string]Done{}, moved: map[string]string{}, part: map[uint64]bool{}, dirs: map[string]uint64{}}
 	if len(o.stack) > 1 {
 		f.top = o.top()
 	}
 	for _, x := range done {
 		x.Key = o.key(x.Key)
 		f.at[x.Path] = x
+		f.part[x.Ino] = f.part[x.Ino] || x.Part
 	}
 	f.alias()
 	f.findMoved()
@@ -98,8 +103,11 @@ func (o *Overlay) fold(n uint64, done []Done) error {
 	return nil
 }
 
-// since tells whether the object was changed after the freeze.
-func (f *fold) since(ino uint64) bool { return f.top != nil && f.top.Recs[ino] != nil }
+// since tells whether the object was changed after the freeze, or has changes that
+// the commit did not take.
+func (f *fold) since(ino uint64) bool {
+	return f.part[ino] || f.top != nil && f.top.Recs[ino] != nil
+}
 
 // alias makes the new base objects go by the numbers that they had in the view.
 // What had such a number in the base before is not in the base any more.
@@ -295,6 +303,9 @@ func (f *fold) object(x Done) error {
 	if r.Where != meta.Below {
 		r.Copied, r.Finger, r.HasHash = true, st.Fingerprint(), false
 		r.Finger.Key = f.o.key(r.Finger.Key)
+	}
+	if f.part[x.Ino] {
+		return f.o.keepOriginal(r, r.Base.Path)
 	}
 	return nil
 }

@@ -80,3 +80,21 @@ func (o *Overlay) remember(d *draft, was *original) error {
 	d.fresh = true
 	return nil
 }
+
+// keepOriginal keeps the bytes of a base file, if they are few, for merges with the
+// object of r, which is part of a draft that is about to replace the log.
+// Preconditions: o.mu is held for writing.
+func (o *Overlay) keepOriginal(r *meta.Rec, at string) error {
+	was := o.readOriginal(o.locOf(&meta.Base{Path: at}))
+	if r.HasHash = was != nil; was == nil {
+		return nil
+	}
+	if !o.hasBlob(was.hash) {
+		o.tx.Blob(was.hash, was.bytes)
+		if err := o.commit(); err != nil {
+			return err
+		}
+	}
+	r.Hash, r.HasHash = was.hash, true
+	return nil
+}

@@ -26,7 +26,8 @@ type Replaced struct {
 }
 
 // Restored tells the view that operation n has put the base back to what it was.
-// The view has no changes of any of it. It is one durable step; done again after a
+// The view has no changes of any of it, but of what was Replaced in part: those go
+// on, and build on what is there now. It is one durable step; done again after a
 // crash it does the same.
 func (o *Overlay) Restored(n uint64, r Restoration) error {
 	o.mu.Lock()
@@ -58,6 +59,11 @@ func (o *Overlay) restored(n uint64, r Restoration) error {
 			d.Aliases[now] = number[i]
 		}
 	}
+	for i, x := range r.Replaced {
+		if err := o.buildOn(d, number[i], x); err != nil {
+			return err
+		}
+	}
 	d.LastFold = n
 	if err := o.replace(len(o.stack), d, 0); err != nil {
 		return err
@@ -70,4 +76,21 @@ func (o *Overlay) restored(n uint64, r Restoration) error {
 		}
 	}
 	return nil
+}
+
+// buildOn makes a change that the view has of the file of x build on the new one.
+// Preconditions: o.mu is held for writing.
+func (o *Overlay) buildOn(d *meta.Draft, ino uint64, x Replaced) error {
+	r := d.Recs[ino].Rec
+	if r == nil || r.Base == nil || r.Where == meta.Below || !r.Base.Key.Same(o.key(x.Old)) {
+		return nil
+	}
+	var st layer.Stat
+	if err := o.statPath(x.Path, &st); err != nil {
+		return fmt.Errorf("%s: %w", x.Path, err)
+	}
+	r.Base = &meta.Base{Path: x.Path, Key: o.key(x.New)}
+	r.Copied, r.Finger = true, st.Fingerprint()
+	r.Finger.Key = r.Base.Key
+	return o.keepOriginal(r, x.Path)
 }

@@ -30,6 +30,12 @@ const interrupt = "\x03"
 // exit status and what it showed.
 func (c *terminal) run(answer string, args ...string) (int, string) {
 	c.Helper()
+	return c.converse("[y/N]", []string{answer}, args...)
+}
+
+// converse is run with an answer for each time that it shows the prompt.
+func (c *terminal) converse(prompt string, answers []string, args ...string) (int, string) {
+	c.Helper()
 	master, slave := c.open()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), time.Minute)
 	defer cancel()
@@ -42,11 +48,12 @@ func (c *terminal) run(answer string, args ...string) (int, string) {
 	slave.Close()
 	c.seen.Reset()
 	buf := make([]byte, 4096)
-	for asked := false; ; {
+	for asked := 0; ; {
 		n, err := master.Read(buf)
 		c.seen.Write(buf[:n])
-		if !asked && strings.Contains(c.seen.String(), "[y/N]") {
-			asked = true
+		if asked < len(answers) && strings.Count(c.seen.String(), prompt) > asked {
+			answer := answers[asked]
+			asked++
 			if answer != interrupt {
 				answer += "\n"
 			}
@@ -94,16 +101,18 @@ func keepOutput(fd int) error {
 	return unix.IoctlSetTermios(fd, unix.TCSETS, settings)
 }
 
-func TestATerminalIsAskedAndWhatWasShownIsDone(t *testing.T) {
+// onATerminal brings a session of a new workspace up.
+func onATerminal(t *testing.T) (c *terminal, dir, base, view string) {
+	t.Helper()
 	if err := mayMount(); err != nil {
 		t.Skip("needs a FUSE mount: ", err)
 	}
-	dir := t.TempDir()
+	dir = t.TempDir()
 	base, home := filepath.Join(dir, "proj"), filepath.Join(dir, "home")
 	if err := os.Mkdir(base, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	c := &terminal{T: t, env: []string{
+	c = &terminal{T: t, env: []string{
 		"ASTRID_HOME=" + home, "HOME=" + dir, "PATH=" + os.Getenv("PATH"), "TERM=xterm", "PAGER=cat", "GORACE=atexit_sleep_ms=0",
 	}}
 	t.Cleanup(func() {
@@ -114,7 +123,60 @@ func TestATerminalIsAskedAndWhatWasShownIsDone(t *testing.T) {
 	if status, out := c.run("", "up", base); status != 0 {
 		t.Fatal(out)
 	}
-	made := filepath.Join(home, "sessions", "proj", "workspace", "made")
+	return c, dir, base, filepath.Join(home, "sessions", "proj", "workspace")
+}
+
+// text is 40 lines, those of but replaced.
+func text(but map[int]string) []byte {
+	var b bytes.Buffer
+	for i := range 40 {
+		if line, ok := but[i]; ok {
+			b.WriteString(line)
+			continue
+		}
+		fmt.Fprintf(&b, "%d\n", i)
+	}
+	return b.Bytes()
+}
+
+func TestHunksAreChosenAtATerminal(t *testing.T) {
+	c, _, base, view := onATerminal(t)
+	write := func(p string, content []byte) {
+		t.Helper()
+		if err := os.WriteFile(p, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(filepath.Join(base, "text"), text(nil))
+	write(filepath.Join(view, "text"), text(map[int]string{2: "two\n", 10: "ten\n", 12: "tw\x1belve\n", 30: "thirty\n", 38: "last\n"}))
+	write(filepath.Join(view, "zoo"), []byte("z\n"))
+	status, out := c.converse("]? ", []string{"?", "n", "s", "y", "n", "d", "y"}, "commit", "-p")
+	if status != 0 || !strings.Contains(out, "commit it and all that follow of the same file") || !strings.Contains(out, "tw<1B>elve") {
+		t.Errorf("%d: %s", status, out)
+	}
+	if got, err := os.ReadFile(filepath.Join(base, "text")); err != nil || !bytes.Equal(got, text(map[int]string{10: "ten\n"})) {
+		t.Errorf("%v: %s", err, got)
+	}
+	if _, err := os.Stat(filepath.Join(base, "zoo")); err != nil {
+		t.Error(err)
+	}
+	if status, out := c.converse("]? ", []string{"n", "q"}, "commit", "-p"); status != 0 || !strings.Contains(out, "nothing was chosen") {
+		t.Errorf("%d: %s", status, out)
+	}
+	if status, out := c.converse("]? ", []string{"y", interrupt}, "commit", "-p"); status == 0 || !strings.Contains(out, "nothing was") {
+		t.Errorf("%d: %s", status, out)
+	}
+	if status, out := c.converse("]? ", []string{"a"}, "commit", "-p", filepath.Join(view, "text")); status != 0 {
+		t.Errorf("%d: %s", status, out)
+	}
+	if status, out := c.run("", "changes"); status != 0 || out != "" {
+		t.Errorf("%d: %s", status, out)
+	}
+}
+
+func TestATerminalIsAskedAndWhatWasShownIsDone(t *testing.T) {
+	c, dir, base, view := onATerminal(t)
+	made := filepath.Join(view, "made")
 	if err := os.WriteFile(made, []byte("x\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}

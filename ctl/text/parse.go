@@ -23,7 +23,11 @@ func ParseCommit(line string) (req wire.CommitRequest, ok bool, err error) {
 	} else {
 		req, all, err = commitWords(line)
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case len(req.Hunks) > 0 && (all || len(req.Paths) > 0):
+		err = fault.New(fault.Usage, "commit: either hunks or what they are of, not both")
+	case len(req.Hunks) == 0:
 		err = scope("commit", all, req.Paths)
 	}
 	return req, err == nil, err
@@ -224,6 +228,8 @@ func (p *commitParser) valued(name, value string) error {
 		p.req.If = value
 	case "--exclude":
 		p.req.Exclude = append(p.req.Exclude, value)
+	case "--hunk":
+		p.req.Hunks = append(p.req.Hunks, value)
 	case "-m", "--message":
 		p.req.Message = value
 	default:
@@ -237,7 +243,7 @@ func (p *commitParser) valued(name, value string) error {
 
 func (p *commitParser) unknown(name string, last bool) error {
 	switch name {
-	case "--if", "--exclude", "-m", "--message":
+	case "--if", "--exclude", "--hunk", "-m", "--message":
 		if last {
 			return fault.New(fault.Usage, "commit: %s needs a value", name)
 		}

@@ -20,6 +20,7 @@ const (
 	Status       = "status"
 	Changes      = "changes"
 	Patch        = "patch"
+	Hunks        = "hunks"
 	Commit       = "commit"
 	Undo         = "undo"
 	Checkpoint   = "checkpoint"
@@ -118,6 +119,9 @@ func sessionEntries(s Sessions, sees func(Caller, string) bool) []*Entry {
 		unary(Changes, SessionRead, plain(), "list what a session changed", to(s.Changes)),
 		stream(Patch, SessionRead, plain(), "write what a session changed as a patch", func(ctx context.Context, p wire.For[wire.PatchRequest], out io.Writer) error {
 			return s.Patch(ctx, p.Session, p.Request, out)
+		}),
+		stream(Hunks, SessionRead, plain(), "list what can be committed by itself", func(ctx context.Context, p wire.For[wire.HunksRequest], out io.Writer) error {
+			return s.Hunks(ctx, p.Session, p.Request, out)
 		}),
 		unary(Commit, SessionCommit, limited(), "apply changes to the workspace", commit(s)),
 		unary(Undo, SessionCommit, limited(), "take a commit back", undo(s, false)),

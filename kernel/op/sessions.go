@@ -30,6 +30,8 @@ type Sessions interface {
 	// Patch writes a git-format patch to w as it is made. An error of w ends
 	// it and comes back.
 	Patch(ctx context.Context, session string, req wire.PatchRequest, w io.Writer) error
+	// Hunks writes what can be committed by itself as lines of JSON, a wire.Hunk each.
+	Hunks(ctx context.Context, session string, req wire.HunksRequest, w io.Writer) error
 	Commit(ctx context.Context, session string, req wire.CommitRequest) (wire.CommitReply, error)
 	// Undo takes a commit back or, with req.Redo, an undo.
 	Undo(ctx context.Context, session string, req wire.UndoRequest) (wire.UndoReply, error)

@@ -48,6 +48,11 @@ func (t *Table) Patch(ctx context.Context, session string, req wire.PatchRequest
 	return t.chunks(ctx, session, wire.ViewPatch, req, w)
 }
 
+// Hunks writes what can be committed by itself, as lines of JSON.
+func (t *Table) Hunks(ctx context.Context, session string, req wire.HunksRequest, w io.Writer) error {
+	return t.chunks(ctx, session, wire.ViewHunks, req, w)
+}
+
 // chunks performs an operation that answers with bytes.
 func (t *Table) chunks(ctx context.Context, session, op string, req any, w io.Writer) error {
 	e, err := t.find(session)

@@ -21,6 +21,7 @@ type engine interface {
 	Count(context.Context) (int, error)
 	Changes(context.Context, wire.ChangesRequest) (wire.ChangesReply, error)
 	Patch(context.Context, wire.PatchRequest, io.Writer) error
+	Hunks(context.Context, wire.HunksRequest, io.Writer) error
 	Commit(context.Context, wire.CommitRequest) (wire.CommitReply, error)
 	Undo(context.Context, wire.UndoRequest) (wire.UndoReply, error)
 	History(context.Context, wire.HistoryRequest) ([]wire.HistoryEntry, error)

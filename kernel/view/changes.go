@@ -1,7 +1,6 @@
 package view
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -95,30 +94,13 @@ func (e *overlaid) Patch(ctx context.Context, in wire.PatchRequest, w io.Writer)
 	if err != nil {
 		return err
 	}
-	spool, err := e.spool()
-	if err != nil {
-		return err
-	}
-	defer spool.Close()
-	err = e.tree.Still(func(snap *overlay.Snapshot) error {
-		if err := errors.Join(spool.Truncate(0), rewind(spool)); err != nil {
-			return err
-		}
+	return e.spooled(w, func(snap *overlay.Snapshot, w io.Writer) error {
 		list, err := e.list(ctx, snap)
 		if err != nil {
 			return err
 		}
-		out := bufio.NewWriter(spool)
-		return errors.Join(change.Patch(ctx, out, snap, change.Filter(list, m)), out.Flush())
+		return change.Patch(ctx, w, snap, change.Filter(list, m))
 	})
-	if err == nil {
-		err = rewind(spool)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(w, spool)
-	return err
 }
 
 // spool is a file without a name. A patch is written there first: writers in the

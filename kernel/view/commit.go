@@ -39,7 +39,7 @@ func (e *overlaid) Commit(ctx context.Context, in wire.CommitRequest) (wire.Comm
 	if err := e.known(in.Paths); err != nil {
 		return wire.CommitReply{}, err
 	}
-	req := commit.Request{Paths: in.Paths, Exclude: in.Exclude, If: in.If, Git: in.Git, Message: in.Message, By: in.By}
+	req := commit.Request{Paths: in.Paths, Exclude: in.Exclude, If: in.If, Hunks: in.Hunks, Git: in.Git, Message: in.Message, By: in.By}
 	apply := commit.Commit
 	if in.DryRun {
 		apply = commit.Preview
@@ -96,7 +96,9 @@ func commitFault(err error) error {
 		return fault.New(fault.Conflict, "%w; run astrid recover", err)
 	case errors.Is(err, overlay.ErrCheckpoints):
 		return pointFault(err, "")
-	case errors.Is(err, change.ErrPattern):
+	case errors.Is(err, change.ErrNoHunk):
+		return fault.New(fault.Conflict, "nothing was applied: %w", err)
+	case errors.Is(err, change.ErrPattern), errors.Is(err, change.ErrHunkID):
 		return fault.New(fault.Usage, "%w", err)
 	case errors.Is(err, context.Canceled):
 		return fault.Wrap(fault.Interrupted, err, "the commit was given up and changed nothing")

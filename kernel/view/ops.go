@@ -35,6 +35,8 @@ func (s *server) dispatch(ctx context.Context, req wire.ViewRequest, out *sender
 		return with(ctx, req, s.engine.Changes)
 	case wire.ViewPatch:
 		return nil, chunked(ctx, req, out, s.engine.Patch)
+	case wire.ViewHunks:
+		return nil, chunked(ctx, req, out, s.engine.Hunks)
 	case wire.ViewCommit:
 		return with(ctx, req, s.commit)
 	case wire.ViewUndo:

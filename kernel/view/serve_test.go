@@ -48,6 +48,8 @@ func (e *stub) Changes(ctx context.Context, in wire.ChangesRequest) (wire.Change
 	return wire.ChangesReply{Digest: "x"}, nil
 }
 
+func (e *stub) Hunks(context.Context, wire.HunksRequest, io.Writer) error { return nil }
+
 func (e *stub) Patch(_ context.Context, _ wire.PatchRequest, w io.Writer) error {
 	_, err := w.Write(bytes.Repeat([]byte("0123456789abcdef"), 2*chunkLen/16))
 	return err

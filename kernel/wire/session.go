@@ -107,13 +107,15 @@ type PatchRequest struct {
 
 // CommitRequest asks to apply changes to the base.
 type CommitRequest struct {
-	Paths   Paths  `json:"paths,omitempty"` // paths or globs relative to the workspace's root; none: all that is not held back
-	Exclude Paths  `json:"exclude,omitempty"`
-	DryRun  bool   `json:"dry_run,omitzero"`
-	If      string `json:"if,omitempty"`  // digest that the change set must have
-	Git     string `json:"git,omitempty"` // "" ask by rule, "yes" --git, "no" --no-git
-	Message string `json:"message,omitempty"`
-	By      string `json:"by,omitempty"` // who asks; the kernel says it, whatever a frontend wrote
+	Paths   Paths `json:"paths,omitempty"` // paths or globs relative to the workspace's root; none: all that is not held back
+	Exclude Paths `json:"exclude,omitempty"`
+	// Hunks are IDs of hunks: exactly these, without Paths.
+	Hunks   []string `json:"hunks,omitempty"`
+	DryRun  bool     `json:"dry_run,omitzero"`
+	If      string   `json:"if,omitempty"`  // digest that the change set must have
+	Git     string   `json:"git,omitempty"` // "" ask by rule, "yes" --git, "no" --no-git
+	Message string   `json:"message,omitempty"`
+	By      string   `json:"by,omitempty"` // who asks; the kernel says it, whatever a frontend wrote
 }
 
 // CommitReply says what a commit did (or, with DryRun, would do).

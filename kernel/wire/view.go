@@ -67,6 +67,7 @@ const (
 	ViewStatus  = "status"  // -> Status, its Session part empty
 	ViewChanges = "changes" // ChangesRequest -> ChangesReply
 	ViewPatch   = "patch"   // PatchRequest -> chunks
+	ViewHunks   = "hunks"   // HunksRequest -> chunks
 	ViewCommit  = "commit"  // CommitRequest -> CommitReply; after syncfs and fstatvfs of the view
 	ViewDiscard = "discard" // DiscardRequest -> DiscardReply
 	ViewUndo    = "undo"    // UndoRequest -> UndoReply, redo too

@@ -30,6 +30,10 @@
 // Paths are slash paths of any bytes without a leading slash; the root is ".".
 // Everything is ordered by path, a directory directly before what is in it.
 //
+// Hunks takes the list apart into what can be committed by itself: runs of lines of text
+// files that stand for one of the base by the same path in it, have one name on both
+// sides and at most maxText bytes; the attributes of such a file; and else whole paths.
+//
 // # What a patch cannot say
 //
 // Patch writes files and symbolic links: content, the execute bit, renames.

@@ -154,7 +154,11 @@ func (r *run) choose() (Result, *selection, error) {
 	if r.req.If != "" && r.req.If != res.Digest {
 		return res, nil, &DigestError{Want: r.req.If, Have: res.Digest}
 	}
-	sel, err := choose(r.ctx, r.cfg, r.w.d, list, r.req)
+	picks, err := r.picks(list)
+	if err != nil {
+		return res, nil, err
+	}
+	sel, err := choose(r.ctx, r.cfg, r.w.d, list, r.req, picks)
 	if err != nil {
 		return res, nil, err
 	}
@@ -171,6 +175,9 @@ func (s *selection) split() (applied, heldBack, left []change.Change) {
 		}
 		switch {
 		case it.v == taken:
+			if it.part != nil {
+				c.Note = fmt.Sprintf("%d of %d hunks", it.part.Taken, it.part.Of)
+			}
 			applied = append(applied, c)
 		case !it.wanted:
 		case it.v == held:
@@ -228,7 +235,6 @@ func (r *run) apply(sel *selection) (notes []string, err error) {
 		Message: r.req.Message, By: r.req.By, Time: r.cfg.Now().UnixNano(), Commit: r.number, What: what(sel),
 	}
 	l := newLayout(string(b.Stage), sel)
-	p.Bytes = l.content()
 	err = r.prepare(sel, l, p, b.Time)
 	if err == nil {
 		err = r.preserve(p)
@@ -278,10 +284,11 @@ func (r *run) prepare(sel *selection, l *layout, p *plan, rootTime int64) error 
 	if err := exclude(r.w.d, sel); err != nil {
 		return fmt.Errorf("enter %s in .git/info/exclude: %w", stageRoot, err)
 	}
-	st := &stager{ctx: r.ctx, d: r.w.d, kill: r.cfg.Kill}
+	st := &stager{ctx: r.ctx, d: r.w.d, kill: r.cfg.Kill, now: r.cfg.Now()}
 	if err := st.run(l); err != nil {
 		return err
 	}
+	p.Bytes = l.content()
 	b := &builder{d: r.w.d, l: l, s: sel, snap: r.snap, p: p, euid: unix.Geteuid()}
 	if err := b.build(); err != nil {
 		return err

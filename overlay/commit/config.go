@@ -56,6 +56,9 @@ type Request struct {
 	// everything that no rule holds back.
 	Paths   []string
 	Exclude []string
+	// Hunks are IDs of change.Hunks: exactly these, and what they cannot be without.
+	// Their paths count as named. Not together with Paths.
+	Hunks []string
 	// If, when not empty, is the digest that the change set must have.
 	If      string
 	Git     string

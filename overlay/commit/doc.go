@@ -91,6 +91,16 @@
 // directory that was made anew over one of the base is committed with all that is
 // missing in it or not at all. The changes below one .git directory are one unit.
 //
+// # Hunks
+//
+// Request.Hunks takes changes apart (change.Hunks). A file of which some hunks are
+// taken is staged as what the workspace has with those in it, with the attributes that
+// it has there, or the view's when these were taken, and the time of the commit. The
+// view's object goes on as it is and builds on that file from then on, original and
+// fingerprint included, so that the rest is committed like any change. An undo gives it
+// what it had built on before, if the file has no other names; a file taken whole leaves
+// the view by an undo as ever.
+//
 // # Journal
 //
 // A file commit-<n>.journal in Config.Journal; undo-<n>.journal when the commit
@@ -113,7 +123,8 @@
 //	 Open: [meta], Steps: [step], Meta: [meta], Times: [time], Links: [step], Done: [done]}
 //	step := {Do: "link"|"move"|"swap", From, To, Obj: ident, Pre: ident, Tree}
 //	meta := {Base, Path, Key: key, Kind, Perm, Times, Xattrs, Before: attrs, After: attrs}
-//	time := {Base, Path, Key: key, Before, After, Free} done := {Path, Ino, Key: key, Mode, UID, GID, Size, Mtime}
+//	time := {Base, Path, Key: key, Before, After, Free}
+//	done := {Path, Ino, Key: key, Mode, UID, GID, Size, Mtime, Part}
 //	ident := {Key: key, Kind, Size, Mtime}              key := {Dev, Ino, Btime, Gen}
 //
 // made in the order Open, Steps, Meta, Times. A file that ends in the middle of a

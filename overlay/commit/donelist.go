@@ -24,6 +24,9 @@ func (b *builder) done() {
 				r.Staged = staged(b.d, it.c.Path, j.slot)
 			}
 			at[it.c.Path] = r
+			if it.part != nil {
+				at[it.c.Path] = leftInPart(it.c, &b.l.byPath[it.c.Path].st)
+			}
 		}
 	}
 	for _, c := range b.s.same {
@@ -68,13 +71,13 @@ func (b *builder) keyOf(c *change.Change) layer.Key {
 // commit: when everything was asked for, or it was.
 func (b *builder) sameTaken(c *change.Change) bool {
 	up := b.s.above(c)
-	return (len(b.s.req.Paths) == 0 || b.s.asked.Change(c)) && (up == nil || up.v == taken)
+	return b.s.asks(c) && (up == nil || up.v == taken)
 }
 
 func overlayDone(l []doneRec) []overlay.Done {
 	out := make([]overlay.Done, len(l))
 	for i, r := range l {
-		out[i] = overlay.Done{Path: string(r.Path), Ino: r.Ino, Key: r.Key}
+		out[i] = overlay.Done{Path: string(r.Path), Ino: r.Ino, Key: r.Key, Part: r.Part}
 	}
 	return out
 }
@@ -87,6 +90,13 @@ func leftBy(c *change.Change, key layer.Key) doneRec {
 		Path: Path(c.Path), Ino: c.Object.Ino, Key: key,
 		Mode: a.Mode, UID: a.UID, GID: a.GID, Size: int64(a.Size), Mtime: a.Mtime.UnixNano(),
 	}
+}
+
+// leftInPart is what a change leaves of which some hunks were taken: the view goes on
+// with the rest.
+func leftInPart(c *change.Change, st *layer.Stat) doneRec {
+	r := doneRec{Path: Path(c.Path), Ino: c.Object.Ino, Key: st.Key, Part: true}
+	return r.with(st)
 }
 
 // with is r with the attributes of st.

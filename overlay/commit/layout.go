@@ -17,7 +17,8 @@ import (
 type job struct {
 	slot string // path relative to the workspace
 	c    *change.Change
-	link string // the slot of an object of which this is one more name; "": a new object
+	part *change.Pick // what is taken of it, when it is not all
+	link string       // the slot of an object of which this is one more name; "": a new object
 	st   layer.Stat
 }
 
@@ -38,14 +39,15 @@ type layout struct {
 	next   int
 	taken  []*item // without those that are the same, in the order of paths
 	jobs   []*job
-	byPath map[string]*job   // what is staged for a path of the view
-	first  map[uint64]*job   // the first staged name of an object
-	links  map[string]string // path of the view → slot of one more name of a base object
-	moves  map[string]string // base path of what is moved → its slot on the way
-	outs   map[string]string // base path of what is removed → its slot
-	groups map[uint64]*group // by number in the view
-	whole  map[string]bool   // base directories that go away with all in them
-	leaves map[string]bool   // base paths of what is moved, out of such ones too
+	byPath map[string]*job                 // what is staged for a path of the view
+	first  map[uint64]*job                 // the first staged name of an object
+	links  map[string]string               // path of the view → slot of one more name of a base object
+	moves  map[string]string               // base path of what is moved → its slot on the way
+	outs   map[string]string               // base path of what is removed → its slot
+	groups map[uint64]*group               // by number in the view
+	whole  map[string]bool                 // base directories that go away with all in them
+	leaves map[string]bool                 // base paths of what is moved, out of such ones too
+	parts  map[*change.Change]*change.Pick // files of which not all is taken
 	notes  []string
 }
 
@@ -53,10 +55,14 @@ func newLayout(stage string, s *selection) *layout {
 	l := &layout{
 		stage: stage, byPath: map[string]*job{}, first: map[uint64]*job{}, links: map[string]string{},
 		moves: map[string]string{}, outs: map[string]string{}, groups: map[uint64]*group{}, whole: map[string]bool{}, leaves: map[string]bool{},
+		parts: map[*change.Change]*change.Pick{},
 	}
 	for _, it := range s.items {
 		if it.v == taken && it.c.Op != change.Same {
 			l.taken = append(l.taken, it)
+			if it.part != nil {
+				l.parts[it.c] = it.part
+			}
 		}
 	}
 	l.findGroups(s)
@@ -199,7 +205,7 @@ func (l *layout) linksBase(c *change.Change) bool {
 // stageFor adds the job for a change: within the staged directory that it lies
 // in, or by itself.
 func (l *layout) stageFor(c *change.Change) {
-	j := &job{c: c}
+	j := &job{c: c, part: l.parts[c]}
 	if up := l.byPath[change.Parent(c.Path)]; up != nil && up.c.IsDir() {
 		j.slot = up.slot + "/" + change.Base(c.Path)
 	} else {
@@ -222,11 +228,11 @@ func (l *layout) inner(c *change.Change) bool {
 	return up != nil && up.c.IsDir()
 }
 
-// content is how many bytes the staged files have.
+// content is how many bytes the files have that were staged.
 func (l *layout) content() (n int64) {
 	for _, j := range l.jobs {
 		if j.link == "" && j.c.Kind == tree.KindRegular {
-			n += int64(j.c.Attr.Size)
+			n += j.st.Size
 		}
 	}
 	return n
@@ -239,6 +245,9 @@ func (l *layout) bytes() (n int64) {
 		n += block
 		if j.link == "" && j.c.Kind == tree.KindRegular {
 			n += min(int64(j.c.Attr.Blocks)*512, int64(j.c.Attr.Size)) + block
+		}
+		if j.part != nil {
+			n += j.c.Base.Size
 		}
 	}
 	return n

@@ -73,6 +73,7 @@ type childJob struct {
 	Back    bool // undo, or with Redo redo
 	Redo    bool
 	Hop     string // roll back to and fro for ever: the view, or a path of it
+	Part    bool   // commit the hunks with an odd number only
 	KillAt  int
 	UID     uint32           // whom to be
 	Ops     []overlaytest.Op // what to do in the view before
@@ -112,7 +113,13 @@ func child(text string) error {
 		_, err = commit.Undo(context.Background(), o, cfg, commit.UndoRequest{Redo: job.Redo})
 		return err
 	}
-	_, err = commit.Commit(context.Background(), o, cfg, commit.Request{Git: commit.GitYes})
+	req := commit.Request{Git: commit.GitYes}
+	if job.Part {
+		if req.Hunks, err = oddHunks(o); err != nil {
+			return err
+		}
+	}
+	_, err = commit.Commit(context.Background(), o, cfg, req)
 	return err
 }
 

@@ -150,12 +150,32 @@ func (b *reverser) step(s *step, now Path, passing bool) error {
 	if n.Same, err = b.same(&n, now, passing); err != nil {
 		return err
 	}
+	if b.done[now].Part && !n.Same {
+		return &ConflictError{[]Conflict{{string(now), "it was committed in part, and has got other names since"}}}
+	}
 	b.at[n.From] = pre
 	if n.Tree, err = b.tree(now, pre, passing); err != nil {
 		return err
 	}
 	b.add(n)
 	return nil
+}
+
+// goesOn tells whether a change of the view is the rest of one that the old operation
+// took in part. It stays, and builds on what comes back.
+func (r *reversal) goesOn(c *change.Change) bool {
+	rec := r.done[Path(c.Path)]
+	if !rec.Part || c.Op != change.Modified && c.Op != change.Meta || c.BasePath != c.Path || c.Base == nil || c.Base.Nlink != 1 || !sameInode(c.Base.Key, rec.Key) {
+		return false
+	}
+	t := r.touched()
+	for p := change.Parent(c.Path); p != change.Root; p = change.Parent(p) {
+		if t.at[p] {
+			return false
+		}
+	}
+	_, stands := standsFor(c)
+	return stands
 }
 
 // same tells whether a swap replaces a file for good by one like it, so that the
@@ -318,7 +338,7 @@ func (b *reverser) note(p, from string, st *layer.Stat, back bool) {
 	if back && st.Mode&unix.S_IFMT == unix.S_IFREG {
 		b.p.Bytes += st.Size
 	}
-	r := doneRec{Path: Path(p), Ino: st.Ino, Key: st.Key}.with(st)
+	r := doneRec{Path: Path(p), Ino: st.Ino, Key: st.Key, Part: b.done[Path(p)].Part}.with(st)
 	r.Staged = staged(b.d, p, from)
 	if m := b.metas[st.Key]; m != nil {
 		if m.Perm {

@@ -21,6 +21,8 @@ const (
 type item struct {
 	c *change.Change
 	v verdict
+	// part is what is taken of a file when it is not all of it.
+	part *change.Pick
 	// wanted says that the request asks for it, not only something that needs it.
 	wanted bool
 	// why it is not taken.
@@ -37,7 +39,8 @@ type item struct {
 // selection is the list of changes with a verdict for each.
 type selection struct {
 	req   Request
-	asked *change.Match // what Request.Paths says
+	asked *change.Match                   // what Request.Paths says, or the paths of Request.Hunks
+	picks map[*change.Change]*change.Pick // what Request.Hunks say
 	items []*item
 	same  []*change.Change // owned by the view, equal to the base
 	at    map[string]*item // what arrives at a path of the view
@@ -48,16 +51,16 @@ type selection struct {
 }
 
 // choose decides what of the list is to be committed.
-func choose(ctx context.Context, cfg Config, d *disk, list []change.Change, req Request) (*selection, error) {
+func choose(ctx context.Context, cfg Config, d *disk, list []change.Change, req Request, picks map[*change.Change]*change.Pick) (*selection, error) {
 	s := &selection{
-		req: req, at: map[string]*item{}, from: map[string]*item{},
+		req: req, picks: picks, at: map[string]*item{}, from: map[string]*item{},
 		made: map[string]*item{}, units: map[string]*repository{},
 	}
 	var err error
-	if s.asked, err = change.NewMatch(req.Paths); err != nil {
+	if s.asked, err = change.NewMatch(append(named(picks), req.Paths...)); err != nil {
 		return nil, err
 	}
-	for _, g := range s.asked.Idle(list) {
+	for _, g := range s.idle(list) {
 		s.notes = append(s.notes, "no change matches "+change.Quote(g))
 	}
 	s.index(list)
@@ -182,7 +185,10 @@ func (s *selection) leaveFrom(it *item, places map[string]*item) {
 // ask marks what the request asks for.
 func (s *selection) ask() {
 	for _, it := range s.items {
-		it.wanted = len(s.req.Paths) == 0 || s.asked.Change(it.c)
+		it.wanted = s.asks(it.c)
+		if p := s.picks[it.c]; p != nil && !p.Whole {
+			it.part = p
+		}
 		if it.wanted && it.unit != nil {
 			it.unit.wanted = true
 		}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -75,6 +76,7 @@ type stager struct {
 	ctx  context.Context
 	d    *disk
 	kill func(string)
+	now  time.Time // of what is staged in part
 }
 
 // run does all jobs of a layout: parents come before what is in them. Nothing
@@ -139,6 +141,9 @@ func (s *stager) make(j *job) error {
 	case tree.KindDir:
 		return unix.Mkdirat(fd, name, 0o700)
 	case tree.KindRegular:
+		if j.part != nil {
+			return s.partOf(j, fd, name)
+		}
 		if err := s.file(j, fd, name); err != nil {
 			return err
 		}
@@ -214,22 +219,27 @@ func (s *stager) finish(j *job) error {
 		return err
 	}
 	a := &j.c.Attr
+	want := attrs{Mode: a.Mode &^ tree.KindMask, UID: a.UID, GID: a.GID}
+	if j.shut() {
+		want.Mode |= 0o700
+	}
+	return s.dress(j, want, x, a.Atime, a.Mtime)
+}
+
+// dress gives a staged object these attributes.
+func (s *stager) dress(j *job, want attrs, x map[string][]byte, atime, mtime time.Time) error {
 	fd, err := s.d.open(j.slot, unix.O_PATH)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	want := attrs{Mode: a.Mode &^ tree.KindMask, UID: a.UID, GID: a.GID}
-	if j.shut() {
-		want.Mode |= 0o700
-	}
 	if err := setPerm(fd, uint32(j.c.Kind), want); err != nil {
 		return err
 	}
 	if err := setXattrs(fd, x); err != nil {
 		return err
 	}
-	return layer.Utimes(fd, a.Atime.UnixNano(), a.Mtime.UnixNano())
+	return layer.Utimes(fd, atime.UnixNano(), mtime.UnixNano())
 }
 
 // shut tells whether a staged directory must stay open until it has arrived and

@@ -140,6 +140,7 @@ type doneRec struct {
 	// Staged is, of an index of git, the digest of its entries (gitindex): git writes
 	// it anew, with other bytes, when it only looks.
 	Staged []byte `json:",omitempty"`
+	Part   bool   `json:",omitzero"` // overlay.Done.Part
 }
 
 // stands tells whether st is the object, as the operation left it.

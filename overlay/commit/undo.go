@@ -145,6 +145,7 @@ func (u *undoing) inView(r *reversal) (list []Conflict, same []*change.Change, e
 			case !touched.meets(c):
 			case c.Op == change.Same:
 				same = append(same, c)
+			case r.goesOn(c):
 			default:
 				list = append(list, Conflict{c.Path, "the view has changed it since: commit or discard that first"})
 			}

@@ -58,7 +58,7 @@ func (c *Client) content(op *Op, d *dentry) (Result, error) {
 const piece = 128 << 10
 
 func (c *Client) write(f tree.File, op *Op) error {
-	b, off := Bytes(op.Seed, op.Len), op.Off
+	b, off := op.bytes(), op.Off
 	for len(b) > 0 {
 		n, err := f.WriteAt(&c.who, b[:min(len(b), piece)], off, op.Kind == Append, c.who.UID != 0)
 		if err != nil {

@@ -19,8 +19,8 @@ const (
 	Unlink    Kind = "unlink"    //
 	Rmdir     Kind = "rmdir"     //
 	Rename    Kind = "rename"    // Path to To, Flags
-	Write     Kind = "write"     // Len bytes of Seed at Off
-	Append    Kind = "append"    // Len bytes of Seed
+	Write     Kind = "write"     // Value or, when that is nil, Len bytes of Seed, at Off
+	Append    Kind = "append"    // the same at the end
 	Truncate  Kind = "truncate"  // to Len
 	Fallocate Kind = "fallocate" // Flags, Off, Len
 	Copy      Kind = "copy"      // copy_file_range: Len bytes at Off to To at Off2
@@ -129,6 +129,14 @@ func Bytes(seed uint64, n int64) []byte {
 		b[i] = byte(x>>32) | 1
 	}
 	return b
+}
+
+// bytes is what a write or append writes.
+func (o *Op) bytes() []byte {
+	if o.Value != nil {
+		return o.Value
+	}
+	return Bytes(o.Seed, o.Len)
 }
 
 // Split returns the directory part and the last name of a slash path.

@@ -52,9 +52,9 @@ func (d *Posix) content(op *Op, s spot) (Result, error) {
 	defer done()
 	switch op.Kind {
 	case Write:
-		return Result{}, pwriteAll(fd, Bytes(op.Seed, op.Len), op.Off)
+		return Result{}, pwriteAll(fd, op.bytes(), op.Off)
 	case Append:
-		return Result{}, writeAll(fd, Bytes(op.Seed, op.Len))
+		return Result{}, writeAll(fd, op.bytes())
 	case Truncate:
 		return Result{}, unix.Ftruncate(fd, op.Len)
 	case Fallocate:

@@ -187,6 +187,26 @@ func (s *Sessions) Patch(_ context.Context, name string, _ wire.PatchRequest, w 
 	return err
 }
 
+// Hunks is a whole one of each change.
+func (s *Sessions) Hunks(_ context.Context, name string, _ wire.HunksRequest, w io.Writer) error {
+	s.mu.Lock()
+	n, err := s.find("hunks", name)
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	for _, c := range n.changes {
+		line, err := wire.Encode(wire.Hunk{ID: strings.Repeat("0", 40), Path: c.Path, PathB64: c.PathB64, Op: c.Op, What: "whole"})
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(append(line, '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Commit applies the changes picked, but those that are held.
 func (s *Sessions) Commit(_ context.Context, name string, req wire.CommitRequest) (wire.CommitReply, error) {
 	s.mu.Lock()

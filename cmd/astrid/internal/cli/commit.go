@@ -21,14 +21,21 @@ when they are named; the exit code is then 6.
 When the workspace was changed in the same place meanwhile, nothing is applied
 and the exit code is 3.
 
+A part of a file can be committed by itself: -p shows hunks at a terminal and asks
+about each, as git add -p does; --hunk takes one by its ID, which astrid diff --hunks
+lists and which is another one as soon as the content is. What is left stays in the
+view and can be committed later. A new or deleted file, a rename, a change of mode, a
+symbolic link and a binary file are one hunk each.
+
 On a terminal it shows what would be done and asks; what was shown is what is
 applied. In a script it does not ask.`
 
 type commitFlags struct {
 	wire.CommitRequest
 	exclude    []string
+	hunks      []string
 	git, noGit bool
-	yes        bool
+	yes, patch bool
 }
 
 func (a *app) commitCommand() *cobra.Command {
@@ -40,8 +47,15 @@ func (a *app) commitCommand() *cobra.Command {
 		Example: `  astrid commit                       everything
   astrid commit 'src/**' go.mod       what these match
   astrid commit --dry-run             only say what would be done
-  astrid commit --if "$digest"        only what was reviewed (see astrid status)`,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.commit(cmd.Context(), f, args) },
+  astrid commit --if "$digest"        only what was reviewed (see astrid status)
+  astrid commit -p src                choose hunks, one by one
+  astrid commit --hunk "$id"          just this hunk (see astrid diff --hunks)`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.patch {
+				return a.commitPatch(cmd.Context(), f, args)
+			}
+			return a.commit(cmd.Context(), f, args)
+		},
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&f.DryRun, "dry-run", false, "change nothing, say what would be done")
@@ -49,6 +63,8 @@ func (a *app) commitCommand() *cobra.Command {
 	flags.StringArrayVar(&f.exclude, "exclude", nil, "leave out what `glob` matches; may be repeated")
 	flags.BoolVar(&f.git, "git", false, "take .git directories whole, protected files included")
 	flags.BoolVar(&f.noGit, "no-git", false, "leave .git directories out")
+	flags.BoolVarP(&f.patch, "patch", "p", false, "choose hunks at the terminal")
+	flags.StringArrayVar(&f.hunks, "hunk", nil, "only the hunk with this `id`; may be repeated")
 	flags.StringVarP(&f.Message, "message", "m", "", "a `text` for the record of this commit")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask")
 	return cmd
@@ -73,7 +89,10 @@ func (a *app) commit(ctx context.Context, f commitFlags, args []string) error {
 
 func (a *app) commitRequest(ctx context.Context, f commitFlags, args []string) (req wire.CommitRequest, s wire.Session, err error) {
 	req = f.CommitRequest
+	req.Hunks = f.hunks
 	switch {
+	case len(f.hunks) > 0 && (f.patch || len(args) > 0):
+		return req, s, fault.New(fault.Usage, "--hunk says all that is meant: no paths and no --patch with it")
 	case f.git && f.noGit:
 		return req, s, fault.New(fault.Usage, "--git and --no-git exclude each other")
 	case f.git:

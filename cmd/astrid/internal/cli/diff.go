@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) diffCommand() *cobra.Command {
-	var stat bool
+	var stat, hunks bool
 	cmd := &cobra.Command{
 		Use:   "diff [A..B] [PATH|GLOB…]",
 		Short: "Show what has changed as a patch",
@@ -23,15 +23,21 @@ is coloured and shown in $PAGER. The exit code is 0 with or without differences.
 
 A..B compares two states: the name of a checkpoint, base for the workspace as it is, or
 view. One of them may be left out: A.. is A..view, and ..B is base..B.`,
-		Example: "  astrid diff\n  astrid diff c1..\n  astrid diff c1..c2 src\n  astrid diff --stat\n  astrid diff src | git -C elsewhere apply",
+		Example: "  astrid diff\n  astrid diff c1..\n  astrid diff c1..c2 src\n  astrid diff --stat\n  astrid diff --hunks src/main.c\n  astrid diff src | git -C elsewhere apply",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if stat {
+			switch {
+			case stat && hunks:
+				return fault.New(fault.Usage, "--stat and --hunks exclude each other")
+			case hunks:
+				return a.diffHunks(cmd.Context(), args)
+			case stat:
 				return a.diffStat(cmd.Context(), args)
 			}
 			return a.diff(cmd.Context(), args)
 		},
 	}
 	cmd.Flags().BoolVar(&stat, "stat", false, "count lines instead of showing them")
+	cmd.Flags().BoolVar(&hunks, "hunks", false, "each hunk with the ID by which astrid commit --hunk takes it")
 	return cmd
 }
 
@@ -53,7 +59,7 @@ func (a *app) diffStat(ctx context.Context, args []string) error {
 
 func (a *app) diff(ctx context.Context, args []string) error {
 	if a.json {
-		return fault.New(fault.Usage, "a patch is no JSON; astrid diff --stat --json counts it, astrid changes --json lists it")
+		return fault.New(fault.Usage, "a patch is no JSON; astrid diff --stat --json counts it, astrid diff --hunks --json has it in pieces, astrid changes --json lists it")
 	}
 	span, args := spanOf(args)
 	s, paths, err := a.pickPaths(ctx, args)
