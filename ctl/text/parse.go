@@ -1,6 +1,7 @@
 package text
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -149,11 +150,18 @@ func discardWords(line string) (req wire.DiscardRequest, all bool, err error) {
 	if err != nil {
 		return req, false, err
 	}
-	literal := false
+	literal, excluding := false, false
 	for _, w := range words {
+		name, value, inline := strings.Cut(w, "=")
 		switch {
+		case excluding:
+			req.Exclude, excluding = append(req.Exclude, w), false
 		case literal:
 			req.Paths = append(req.Paths, w)
+		case name == "--exclude" && inline:
+			req.Exclude = append(req.Exclude, value)
+		case w == "--exclude":
+			excluding = true
 		case w == "--":
 			literal = true
 		case w == "all":
@@ -163,6 +171,9 @@ func discardWords(line string) (req wire.DiscardRequest, all bool, err error) {
 		default:
 			req.Paths = append(req.Paths, w)
 		}
+	}
+	if excluding || slices.Contains(req.Exclude, "") {
+		return req, false, fault.New(fault.Usage, "discard: --exclude needs a value")
 	}
 	return req, all, nil
 }

@@ -19,8 +19,8 @@ const (
 )
 
 // between calls fn with the difference of two states, again when that was disturbed.
-func (e *overlaid) between(ctx context.Context, span wire.Span, paths wire.Paths, fn func(*change.Difference) error) error {
-	m, err := match(paths)
+func (e *overlaid) between(ctx context.Context, span wire.Span, paths, exclude wire.Paths, fn func(*change.Difference) error) error {
+	m, err := match(paths, exclude)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func snapshotOf(o *overlay.Overlay, view *overlay.Snapshot) *overlay.Snapshot {
 }
 
 func (e *overlaid) changesBetween(ctx context.Context, in wire.ChangesRequest) (reply wire.ChangesReply, err error) {
-	err = e.between(ctx, *in.Span, in.Paths, func(d *change.Difference) error {
+	err = e.between(ctx, *in.Span, in.Paths, in.Exclude, func(d *change.Difference) error {
 		list := d.List()
 		if !in.All {
 			list = change.Collapse(list)
@@ -96,7 +96,7 @@ func (e *overlaid) patchBetween(ctx context.Context, in wire.PatchRequest, w io.
 		return err
 	}
 	defer spool.Close()
-	err = e.between(ctx, *in.Span, in.Paths, func(d *change.Difference) error {
+	err = e.between(ctx, *in.Span, in.Paths, in.Exclude, func(d *change.Difference) error {
 		if err := errors.Join(spool.Truncate(0), rewind(spool)); err != nil {
 			return err
 		}

@@ -18,12 +18,9 @@ func (e *overlaid) list(ctx context.Context, snap *overlay.Snapshot) ([]change.C
 	return change.List(ctx, snap, change.Options{All: true, Cache: e.cache})
 }
 
-// match makes the filter of a request; nil when it names no path.
-func match(paths []string) (*change.Match, error) {
-	if len(paths) == 0 {
-		return nil, nil
-	}
-	m, err := change.NewMatch(paths)
+// match makes the filter of a request; nil when it is about everything.
+func match(paths, exclude []string) (*change.Match, error) {
+	m, err := change.Selected(paths, exclude)
 	if errors.Is(err, change.ErrPattern) {
 		return nil, fault.New(fault.Usage, "%w", err)
 	}
@@ -38,7 +35,7 @@ func (e *overlaid) Changes(ctx context.Context, in wire.ChangesRequest) (wire.Ch
 	if err := e.known(in.Paths); err != nil {
 		return wire.ChangesReply{}, err
 	}
-	m, err := match(in.Paths)
+	m, err := match(in.Paths, in.Exclude)
 	if err != nil {
 		return wire.ChangesReply{}, err
 	}
@@ -90,7 +87,7 @@ func (e *overlaid) Patch(ctx context.Context, in wire.PatchRequest, w io.Writer)
 	if err := e.known(in.Paths); err != nil {
 		return err
 	}
-	m, err := match(in.Paths)
+	m, err := match(in.Paths, in.Exclude)
 	if err != nil {
 		return err
 	}

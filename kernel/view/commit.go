@@ -111,7 +111,7 @@ func (e *overlaid) Discard(ctx context.Context, in wire.DiscardRequest) (wire.Di
 	if err := e.known(in.Paths); err != nil {
 		return wire.DiscardReply{}, err
 	}
-	dropped, kept, err := commit.Discard(ctx, e.tree, e.commits, in.Paths)
+	dropped, kept, err := commit.Discard(ctx, e.tree, e.commits, in.Paths, in.Exclude)
 	if err != nil {
 		return wire.DiscardReply{}, commitFault(err)
 	}

@@ -16,7 +16,7 @@ func (e *overlaid) Hunks(ctx context.Context, in wire.HunksRequest, w io.Writer)
 	if err := e.known(in.Paths); err != nil {
 		return err
 	}
-	m, err := match(in.Paths)
+	m, err := match(in.Paths, in.Exclude)
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,8 @@ func (h *Hunk) SetBody(b []byte) {
 // HunksRequest asks for the hunks of the changes; they come as lines of JSON, a Hunk
 // each.
 type HunksRequest struct {
-	Paths Paths `json:"paths,omitempty"` // paths or globs relative to the workspace's root; none: all
+	Paths   Paths `json:"paths,omitempty"` // paths or globs relative to the workspace's root; none: all
+	Exclude Paths `json:"exclude,omitempty"`
 }
 
 // HunkLines is a writer that takes those lines and calls Each for every Hunk.

@@ -81,10 +81,11 @@ type Change struct {
 
 // ChangesRequest asks for the list of changes.
 type ChangesRequest struct {
-	Paths Paths `json:"paths,omitempty"` // paths or globs relative to the workspace's root; none: all
-	All   bool  `json:"all,omitzero"`    // every path below .git instead of one line a repository
-	Stat  bool  `json:"stat,omitzero"`   // count lines too
-	Span  *Span `json:"span,omitzero"`   // compare these; absent: the workspace and the view
+	Paths   Paths `json:"paths,omitempty"` // paths or globs relative to the workspace's root; none: all
+	Exclude Paths `json:"exclude,omitempty"`
+	All     bool  `json:"all,omitzero"`  // every path below .git instead of one line a repository
+	Stat    bool  `json:"stat,omitzero"` // count lines too
+	Span    *Span `json:"span,omitzero"` // compare these; absent: the workspace and the view
 }
 
 // Span is two states of a session to be compared.
@@ -101,8 +102,9 @@ type ChangesReply struct {
 
 // PatchRequest asks for a git-format patch; the bytes come as a stream of chunks.
 type PatchRequest struct {
-	Paths Paths `json:"paths,omitempty"`
-	Span  *Span `json:"span,omitzero"` // compare these; absent: the workspace and the view
+	Paths   Paths `json:"paths,omitempty"`
+	Exclude Paths `json:"exclude,omitempty"`
+	Span    *Span `json:"span,omitzero"` // compare these; absent: the workspace and the view
 }
 
 // CommitRequest asks to apply changes to the base.
@@ -217,7 +219,8 @@ type ResolveRequest struct {
 
 // DiscardRequest asks to drop changes from the view.
 type DiscardRequest struct {
-	Paths Paths `json:"paths,omitempty"` // none: everything
+	Paths   Paths `json:"paths,omitempty"`   // none: everything
+	Exclude Paths `json:"exclude,omitempty"` // what stays, with all that it needs
 }
 
 // DiscardReply says what was dropped.

@@ -23,6 +23,7 @@ type Match struct {
 	all      bool
 	literals map[string]bool
 	globs    []string
+	except   *Match // nil: nothing
 }
 
 // NewMatch makes a Match; without patterns it matches nothing.
@@ -46,6 +47,23 @@ func NewMatch(patterns []string) (*Match, error) {
 		}
 	}
 	return m, nil
+}
+
+// Selected is what one list of paths and globs names and another one does not
+// exclude: everything without the first, nil without either.
+func Selected(patterns, exclude []string) (*Match, error) {
+	if len(patterns)+len(exclude) == 0 {
+		return nil, nil
+	}
+	if len(patterns) == 0 {
+		patterns = []string{Root}
+	}
+	m, err := NewMatch(patterns)
+	if err != nil || len(exclude) == 0 {
+		return m, err
+	}
+	m.except, err = NewMatch(exclude)
+	return m, err
 }
 
 func cleanPattern(raw string) (string, error) {
@@ -121,8 +139,16 @@ func (m *Match) Literals() []string {
 	return l
 }
 
-// Change tells whether m matches the path of c or the one that it came from.
+// Change tells whether m matches the path of c or the one that it came from, and
+// excludes neither.
 func (m *Match) Change(c *Change) bool {
+	return !m.Excludes(c) && m.either(c)
+}
+
+// Excludes tells whether c is excluded by its path or the one that it came from.
+func (m *Match) Excludes(c *Change) bool { return m.except != nil && m.except.either(c) }
+
+func (m *Match) either(c *Change) bool {
 	return m.Path(c.Path) || c.From != "" && m.Path(c.From)
 }
 

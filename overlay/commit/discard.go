@@ -12,12 +12,13 @@ import (
 )
 
 // Discard drops changes from the view: those that paths (change.NewMatch) match,
-// all without any. What cannot stay without them is dropped too: what lies in a
+// all without any, but none that exclude matches, nor what those cannot be without.
+// What cannot stay without them is dropped too: what lies in a
 // directory that goes, and what took the place of something that comes back. A
 // file that was removed comes back with the whole of the removed directory that
 // it was in. A checkpoint keeps what is dropped for a day, of the whole view as it is;
 // the second result is its name, "" when nothing is dropped.
-func Discard(ctx context.Context, o *overlay.Overlay, cfg Config, paths []string) (dropped []change.Change, kept string, err error) {
+func Discard(ctx context.Context, o *overlay.Overlay, cfg Config, paths, exclude []string) (dropped []change.Change, kept string, err error) {
 	cfg = cfg.withDefaults()
 	w, err := enter(o, cfg)
 	if err != nil {
@@ -27,10 +28,14 @@ func Discard(ctx context.Context, o *overlay.Overlay, cfg Config, paths []string
 	if _, err := w.nextNumber(o); err != nil {
 		return nil, "", err
 	}
-	return w.discard(ctx, o, cfg, paths)
+	return w.discard(ctx, o, cfg, paths, exclude)
 }
 
-func (w *workspace) discard(ctx context.Context, o *overlay.Overlay, cfg Config, paths []string) (dropped []change.Change, kept string, err error) {
+func (w *workspace) discard(ctx context.Context, o *overlay.Overlay, cfg Config, paths, exclude []string) (dropped []change.Change, kept string, err error) {
+	m, err := change.Selected(paths, exclude)
+	if err != nil {
+		return nil, "", err
+	}
 	var list []change.Change
 	err = o.Still(func(s *overlay.Snapshot) (err error) {
 		list, err = change.List(ctx, s, change.Options{All: true, Same: true, Cache: cfg.Cache})
@@ -40,23 +45,21 @@ func (w *workspace) discard(ctx context.Context, o *overlay.Overlay, cfg Config,
 		return nil, "", err
 	}
 	var drop []*change.Change
-	if len(paths) == 0 {
+	all := m == nil
+	if all {
 		for i := range list {
 			drop = append(drop, &list[i])
 		}
 	} else {
-		m, err := change.NewMatch(paths)
-		if err != nil {
-			return nil, "", err
-		}
 		drop = together(list, m)
+		all = slices.ContainsFunc(drop, func(c *change.Change) bool { return c.Path == change.Root })
 	}
 	if len(drop) > 0 {
 		if kept, err = keep(o, cfg); err != nil {
 			return nil, "", fmt.Errorf("keep what is discarded: %w", err)
 		}
 	}
-	if err := o.Discard(names(drop, len(paths) == 0)); err != nil {
+	if err := o.Discard(names(drop, all)); err != nil {
 		return nil, "", err
 	}
 	for _, c := range drop {
@@ -100,27 +103,27 @@ func names(drop []*change.Change, all bool) []string {
 	l := slices.SortedFunc(maps.Keys(set), change.Compare)
 	out := []string{} // nothing is not everything
 	for _, p := range l {
+		if p == change.Root {
+			continue // it would be everything
+		}
 		if n := len(out); n > 0 && change.Below(p, out[n-1]) {
 			continue // it goes with the directory
 		}
 		out = append(out, p)
 	}
-	for i, p := range out {
-		if p == change.Root {
-			out[i] = ""
-		}
-	}
 	return out
 }
 
-// together returns what m matches and what cannot stay without it, in order.
+// together returns what m matches and what cannot stay without it, in order, but
+// nothing that stays because m excludes it.
 func together(list []change.Change, m *change.Match) []*change.Change {
 	d := &dropping{
 		list: list, in: make([]bool, len(list)),
 		gone: map[string]bool{}, back: map[string]bool{}, above: map[string]bool{},
 	}
+	stay := staying(list, m)
 	for i := range list {
-		if m.Change(&list[i]) {
+		if m.Change(&list[i]) && !stay[i] {
 			d.add(i)
 		}
 	}

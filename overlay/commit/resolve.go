@@ -237,7 +237,7 @@ func Resolve(ctx context.Context, o *overlay.Overlay, cfg Config, req Resolution
 		}
 	}
 	if req.Keep == Theirs {
-		return w.discard(ctx, o, cfg, literal(req.Paths))
+		return w.discard(ctx, o, cfg, literal(req.Paths), nil)
 	}
 	for _, p := range req.Paths {
 		if err := o.Adopt(p); errors.Is(err, overlay.ErrNotAdopted) || errors.Is(err, unix.ENOENT) {

@@ -173,7 +173,7 @@ func TestResolveRandom(t *testing.T) {
 		}
 		if l := s.disputes(); len(l) > 0 { // the base has given the number of one object to another
 			unresolved++
-			_, _, err := commit.Discard(context.Background(), s.o, s.config(), nil)
+			_, _, err := commit.Discard(context.Background(), s.o, s.config(), nil, nil)
 			must(r, err)
 			if l := s.disputes(); len(l) > 0 {
 				r.Fatalf("no end of conflicts: %+v\nof\n%s", l, s.changes())

@@ -25,30 +25,34 @@ A..B compares two states, as in astrid diff.`
 
 func (a *app) changesCommand() *cobra.Command {
 	var zero, all bool
+	var sel selection
 	cmd := &cobra.Command{
 		Use:     "changes [A..B] [PATH|GLOB…]",
 		Short:   "List what has changed",
 		Long:    changesHelp,
 		Example: "  astrid changes\n  astrid changes 'src/**'\n  astrid changes -z | xargs -0 -n1",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.changes(cmd.Context(), args, all, zero)
+			sel.args = args
+			return a.changes(cmd.Context(), sel, all, zero)
 		},
 	}
 	cmd.Flags().BoolVarP(&zero, "null", "z", false, "raw names, ended by zero bytes")
+	sel.flag(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "every path under .git too")
 	return cmd
 }
 
-func (a *app) changes(ctx context.Context, args []string, all, zero bool) error {
+func (a *app) changes(ctx context.Context, sel selection, all, zero bool) error {
 	if zero && a.json {
 		return fault.New(fault.Usage, "-z and --json exclude each other")
 	}
-	span, args := spanOf(args)
-	s, paths, err := a.pickPaths(ctx, args)
+	span, args := spanOf(sel.args)
+	sel.args = args
+	s, paths, exclude, err := a.pickSelection(ctx, sel)
 	if err != nil {
 		return err
 	}
-	reply, err := a.callChanges(ctx, s, wire.ChangesRequest{Paths: paths, All: all, Span: span})
+	reply, err := a.callChanges(ctx, s, wire.ChangesRequest{Paths: paths, Exclude: exclude, All: all, Span: span})
 	if err != nil {
 		return err
 	}
@@ -59,6 +63,27 @@ func (a *app) changes(ctx context.Context, args []string, all, zero bool) error 
 		return view.ChangesZ(a.Stdout, reply.Changes)
 	}
 	return view.Changes(a.Stdout, reply.Changes, view.Style{Colour: a.coloured(a.Stdout)})
+}
+
+// selection is what a verb is about, as its command line says it.
+type selection struct {
+	args    []string
+	exclude []string
+}
+
+func (s *selection) flag(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&s.exclude, "exclude", nil, "leave out what `glob` matches; may be repeated")
+}
+
+// pickSelection is pickPaths with what is excluded.
+func (a *app) pickSelection(ctx context.Context, sel selection) (s wire.Session, paths, exclude wire.Paths, err error) {
+	s, paths, err = a.pickPaths(ctx, sel.args)
+	if err != nil {
+		return s, nil, nil, err
+	}
+	dir, _ := a.dir()
+	exclude, err = inWorkspace(s, dir, sel.exclude)
+	return s, paths, exclude, err
 }
 
 // pickPaths is pick, with the arguments made relative to the workspace.

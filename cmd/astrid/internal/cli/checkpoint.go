@@ -130,7 +130,7 @@ the view shows now is kept as a checkpoint first.`,
 			case "":
 				return fault.New(fault.Usage, "say from where: --from base, or --from and the name of a checkpoint")
 			case "base":
-				return a.discard(cmd.Context(), args, true)
+				return a.discard(cmd.Context(), selection{args: args}, true)
 			}
 			return a.rollback(cmd.Context(), from, args)
 		},

@@ -100,12 +100,7 @@ func (a *app) commitRequest(ctx context.Context, f commitFlags, args []string) (
 	case f.noGit:
 		req.Git = "no"
 	}
-	s, req.Paths, err = a.pickPaths(ctx, args)
-	if err != nil {
-		return req, s, err
-	}
-	dir, _ := a.dir()
-	req.Exclude, err = inWorkspace(s, dir, f.exclude)
+	s, req.Paths, req.Exclude, err = a.pickSelection(ctx, selection{args, f.exclude})
 	return req, s, err
 }
 
@@ -119,7 +114,7 @@ func (a *app) callCommit(ctx context.Context, s wire.Session, req wire.CommitReq
 // review shows what a commit would do and asks. It returns the digest of the
 // change set that was shown, or "" when there is nothing to do.
 func (a *app) review(ctx context.Context, s wire.Session, req wire.CommitRequest) (string, error) {
-	now, err := a.callChanges(ctx, s, wire.ChangesRequest{Paths: req.Paths})
+	now, err := a.callChanges(ctx, s, wire.ChangesRequest{Paths: req.Paths, Exclude: req.Exclude})
 	if err != nil {
 		return "", err
 	}

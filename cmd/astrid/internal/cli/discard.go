@@ -13,31 +13,36 @@ import (
 
 func (a *app) discardCommand() *cobra.Command {
 	var yes bool
+	var sel selection
 	cmd := &cobra.Command{
 		Use:   "discard [PATH|GLOB…]",
 		Short: "Drop changes: the view shows the workspace again",
 		Long: `Drops changes, so that the view shows again what the workspace has. Without PATH
-it means all of them. It asks first; in a script it needs --yes. A checkpoint keeps
-what was dropped for a day: astrid rollback brings it back.`,
-		Example: "  astrid discard 'build/**'\n  astrid discard --yes",
+it means all of them. What --exclude names stays, with all that it needs. It asks
+first; in a script it needs --yes. A checkpoint keeps what was dropped for a day:
+astrid rollback brings it back.`,
+		Example: "  astrid discard 'build/**'\n  astrid discard --yes --exclude notes",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.discard(cmd.Context(), args, yes)
+			sel.args = args
+			return a.discard(cmd.Context(), sel, yes)
 		},
 	}
+	sel.flag(cmd)
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd
 }
 
-func (a *app) discard(ctx context.Context, args []string, yes bool) error {
-	s, paths, err := a.pickPaths(ctx, args)
+func (a *app) discard(ctx context.Context, sel selection, yes bool) error {
+	s, paths, exclude, err := a.pickSelection(ctx, sel)
 	if err != nil {
 		return err
 	}
-	if err := a.mayDiscard(ctx, s, paths, yes); err != nil {
+	what := wire.DiscardRequest{Paths: paths, Exclude: exclude}
+	if err := a.mayDiscard(ctx, s, what, yes); err != nil {
 		return err
 	}
 	var reply wire.DiscardReply
-	req := wire.For[wire.DiscardRequest]{Session: s.Name, Request: wire.DiscardRequest{Paths: paths}}
+	req := wire.For[wire.DiscardRequest]{Session: s.Name, Request: what}
 	a.acting = true
 	if err := a.kernel.Call(ctx, op.Discard, req, &reply); err != nil {
 		return err
@@ -49,11 +54,11 @@ func (a *app) discard(ctx context.Context, args []string, yes bool) error {
 }
 
 // mayDiscard shows on a terminal what would be lost, and asks.
-func (a *app) mayDiscard(ctx context.Context, s wire.Session, paths wire.Paths, yes bool) error {
+func (a *app) mayDiscard(ctx context.Context, s wire.Session, what wire.DiscardRequest, yes bool) error {
 	if yes || !a.asks() {
 		return a.agree(ctx, yes, "discard", "")
 	}
-	now, err := a.callChanges(ctx, s, wire.ChangesRequest{Paths: paths})
+	now, err := a.callChanges(ctx, s, wire.ChangesRequest{Paths: what.Paths, Exclude: what.Exclude})
 	if err != nil {
 		return err
 	}

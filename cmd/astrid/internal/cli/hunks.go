@@ -12,24 +12,27 @@ import (
 	"astrid/kernel/wire"
 )
 
-// callHunks asks for the hunks of some paths.
-func (a *app) callHunks(ctx context.Context, s wire.Session, paths wire.Paths) (all []wire.Hunk, err error) {
+// callHunks asks for hunks.
+func (a *app) callHunks(ctx context.Context, s wire.Session, what wire.HunksRequest) (all []wire.Hunk, err error) {
 	all = []wire.Hunk{}
 	out := &wire.HunkLines{Each: func(h wire.Hunk) error {
 		all = append(all, h)
 		return nil
 	}}
-	req := wire.For[wire.HunksRequest]{Session: s.Name, Request: wire.HunksRequest{Paths: paths}}
+	req := wire.For[wire.HunksRequest]{Session: s.Name, Request: what}
 	err = a.kernel.CallStream(ctx, op.Hunks, req, nil, out)
 	return all, err
 }
 
-func (a *app) diffHunks(ctx context.Context, args []string) error {
-	s, paths, err := a.pickPaths(ctx, args)
+func (a *app) diffHunks(ctx context.Context, sel selection) error {
+	if span, _ := spanOf(sel.args); span != nil {
+		return fault.New(fault.Usage, "--hunks are of the view against the workspace, which is what can be committed")
+	}
+	s, paths, exclude, err := a.pickSelection(ctx, sel)
 	if err != nil {
 		return err
 	}
-	all, err := a.callHunks(ctx, s, paths)
+	all, err := a.callHunks(ctx, s, wire.HunksRequest{Paths: paths, Exclude: exclude})
 	if err != nil {
 		return err
 	}
@@ -91,7 +94,7 @@ func (a *app) offered(ctx context.Context, s wire.Session, req wire.CommitReques
 	for i := range plan.Applied {
 		applied[plan.Applied[i].Name()] = true
 	}
-	all, err := a.callHunks(ctx, s, req.Paths)
+	all, err := a.callHunks(ctx, s, wire.HunksRequest{Paths: req.Paths, Exclude: req.Exclude})
 	var offered []wire.Hunk
 	for _, h := range all {
 		if applied[h.Name()] {
