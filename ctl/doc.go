@@ -28,6 +28,7 @@
 //	    commit  discard    one line, one operation; read back, the last result
 //	    undo  redo         last, or the number of a commit
 //	    history            the commits, undos and redos, the last first
+//	    brake              deleted=N changed=N bytes=SIZE ops-per-second=N bytes-per-second=SIZE, reset, off
 //	    conflicts/N/       {path,why,base,mine,theirs} of what stands in the way of a commit
 //	    checkpoint         NAME [NOTE], - [NOTE] for any name, or --drop NAME…
 //	    checkpoints        name, when, who, last commit, before what it was made; the note

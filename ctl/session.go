@@ -65,6 +65,7 @@ func (t *Tree) session(name string) (mem.Item, error) {
 		op.Rollback:    t.lines(name, op.Rollback, t.rollback(name)),
 		op.History:     t.reader(op.History+" "+name, t.history(name)),
 		op.Hunks:       stream(t, name, op.Hunks, wire.For[wire.HunksRequest]{Session: name}),
+		op.Brake:       t.lines(name, op.Brake, t.brake(name)),
 	})
 	dir.Perm = 0o700
 	return dir, nil
@@ -96,6 +97,17 @@ func (t *Tree) commit(name string) func(context.Context, string) ([]byte, bool, 
 			return nil, false, err
 		}
 		return text.Commit(r), true, r.Err()
+	}
+}
+
+func (t *Tree) brake(name string) func(context.Context, string) ([]byte, bool, error) {
+	return func(ctx context.Context, line string) ([]byte, bool, error) {
+		req, ok, err := text.ParseBrake(line)
+		if !ok {
+			return nil, false, err
+		}
+		b, err := op.Run[wire.For[wire.BrakeRequest], wire.Brake](ctx, t.config.Table, op.Brake, wire.For[wire.BrakeRequest]{Session: name, Request: req}, nil)
+		return text.Brake(b), true, err
 	}
 }
 

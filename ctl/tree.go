@@ -156,6 +156,11 @@ func (t *Tree) failed(session, what string, err error) error {
 	return fault.ErrnoOf(err)
 }
 
+// Braked puts the sentence behind an EDQUOT of a session's view in last-error.
+func (s *Server) Braked(session, why string) {
+	_ = s.tree.failed(session, op.Brake, fault.New(fault.Limit, "the view takes no more changes: %s; astrid brake raises the limit or lets it go on", why))
+}
+
 func (t *Tree) lastError(context.Context) ([]byte, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"astrid/ctl"
@@ -56,7 +57,8 @@ type Kernel struct {
 	config   Config
 	source   string // UUID under which the kernel publishes for others
 	boot     time.Duration
-	undo     []undo // of the steps done, in order
+	undo     []undo                     // of the steps done, in order
+	control  atomic.Pointer[ctl.Server] // Ctl, for what may happen before it is there
 	lock     *os.File
 	records  *store.Store // of the audit log
 	commits  *store.Space

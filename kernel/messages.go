@@ -176,6 +176,9 @@ func (k *Kernel) viewEvent(session string, e wire.ViewEvent) {
 		Session string `json:"session"`
 		wire.ViewEvent
 	}{session, e})
+	if c := k.control.Load(); c != nil && e.Kind == op.Brake {
+		c.Braked(session, e.Text)
+	}
 	k.publish(bus.Message{Topic: bus.Topic("astrid.v1.session." + e.Kind), Session: session}, wire.Custom(data), err)
 }
 

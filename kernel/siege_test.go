@@ -23,7 +23,7 @@ import (
 func params() map[string]string {
 	return map[string]string{
 		op.Up: `{"dir":"/","session":"one"}`, op.Down: `{"session":"one"}`, op.Remove: `{"session":"one"}`,
-		op.Status: `{"session":"one"}`, op.Changes: `{"session":"one"}`, op.Patch: `{"session":"one"}`, op.Hunks: `{"session":"one"}`,
+		op.Status: `{"session":"one"}`, op.Changes: `{"session":"one"}`, op.Patch: `{"session":"one"}`, op.Hunks: `{"session":"one"}`, op.Brake: `{"session":"one","reset":true}`,
 		op.Commit: `{"session":"one"}`, op.Discard: `{"session":"one"}`, op.Undo: `{"session":"one"}`, op.Redo: `{"session":"one"}`, op.History: `{"session":"one"}`, op.Conflicts: `{"session":"one"}`, op.ConflictSide: `{"session":"one"}`, op.Resolve: `{"session":"one"}`, op.Recover: `{"session":"one"}`,
 		op.Checkpoint: `{"session":"one"}`, op.Checkpoints: `{"session":"one"}`, op.DropPoint: `{"session":"one","names":["c1"]}`, op.Rollback: `{"session":"one","to":"c1"}`, op.Fork: `{"session":"one","name":"f"}`,
 		op.CreateUser: `{"name":"new"}`, op.LinkUser: `{"platform":"chat","platform_user_id":"x","user":"victim"}`,

@@ -188,6 +188,9 @@ func (k *Kernel) openTable(context.Context) error {
 
 func (k *Kernel) mountCtl(context.Context) (err error) {
 	k.Ctl, err = ctl.Mount(k.config.Mount, ctl.Config{Table: k.Ops, Owner: k.Identity.Root(), Spool: k.Home.Tmp(), Log: k.config.Log})
+	if err == nil {
+		k.control.Store(k.Ctl)
+	}
 	return err
 }
 

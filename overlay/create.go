@@ -49,6 +49,9 @@ func (d *dirNode) create(c *tree.Caller, name string, x *meta.Rec, out *tree.Ent
 		return nil, err
 	}
 	o := d.o
+	if err := o.allow(Used{Changed: 1}); err != nil {
+		return nil, err
+	}
 	var n *node
 	err := o.change(func() error {
 		if err := o.bind(&d.node); err != nil {
@@ -189,6 +192,9 @@ func (d *dirNode) Link(_ *tree.Caller, target tree.Node, name string, out *tree.
 		return nil, unix.EPERM
 	}
 	o := d.o
+	if err := o.allow(Used{Changed: 1}); err != nil {
+		return nil, err
+	}
 	err := o.change(func() error {
 		if err := errors.Join(o.bind(&d.node), o.bind(n)); err != nil {
 			return err
@@ -223,6 +229,9 @@ func (d *dirNode) Link(_ *tree.Caller, target tree.Node, name string, out *tree.
 // Tmpfile makes a file without a name; Link may give it one.
 func (d *dirNode) Tmpfile(c *tree.Caller, mode uint32, out *tree.Entry) (tree.Node, error) {
 	o := d.o
+	if err := o.allow(Used{Changed: 1}); err != nil {
+		return nil, err
+	}
 	x := &meta.Rec{Kind: unix.S_IFREG, Mode: mode &^ unix.S_IFMT, Where: meta.Inline}
 	var n *node
 	err := o.change(func() error {

@@ -51,6 +51,11 @@
 // Edits in the base show at once in directories that are watched (inotify) and
 // within a second elsewhere; Watch hears of the former.
 //
+// SetBrake limits how much is changed through the view. Beyond it every change is
+// EDQUOT, at the entries of Node, Dir and File: bytes of a mapping that arrive then are
+// lost, as on any disk whose quota is used up. Reads, and what is not a request of a
+// program (freeze, fold, discard, adopt), are never refused.
+//
 // # Lock order
 //
 //	Overlay.still (by Freeze, Still, and what makes or drops checkpoints)

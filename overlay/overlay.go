@@ -71,6 +71,7 @@ type Overlay struct {
 	fds        fdCache
 	root       *dirNode
 
+	brake    atomic.Pointer[brake] // nil: none
 	watch    *watcher
 	onChange atomic.Pointer[func(tree.Change)]
 	changeMu sync.RWMutex

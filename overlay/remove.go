@@ -14,6 +14,9 @@ func (d *dirNode) Unlink(_ *tree.Caller, name string) error {
 		return err
 	}
 	o := d.o
+	if err := o.allow(Used{Deleted: 1}); err != nil {
+		return err
+	}
 	var f found
 	var last bool
 	return o.change(func() (err error) {
@@ -53,6 +56,9 @@ func (d *dirNode) Rmdir(_ *tree.Caller, name string) error {
 		return err
 	}
 	o := d.o
+	if err := o.allow(Used{Deleted: 1}); err != nil {
+		return err
+	}
 	var f found
 	return o.change(func() (err error) {
 		if err := o.bind(&d.node); err != nil {

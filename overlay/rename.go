@@ -38,6 +38,9 @@ func (d *dirNode) Rename(_ *tree.Caller, name string, newDir tree.Dir, newName s
 		flags == tree.RenameNoreplace|tree.RenameExchange {
 		return unix.EINVAL
 	}
+	if err := d.o.allow(Used{Changed: 1}); err != nil {
+		return err
+	}
 	m := &move{o: d.o, from: d, to: to, name: name, dest: newName, flags: flags, now: d.o.now()}
 	if err := m.flushSource(); err != nil {
 		return err

@@ -25,6 +25,9 @@ func (n *node) Setattr(_ *tree.Caller, in *tree.SetAttr, out *tree.Attr) error {
 		}
 		return unix.EINVAL
 	}
+	if err := n.o.allowTo(n.ino, 0); err != nil {
+		return err
+	}
 	if err := n.setMeta(in); err != nil {
 		return err
 	}
@@ -33,6 +36,9 @@ func (n *node) Setattr(_ *tree.Caller, in *tree.SetAttr, out *tree.Attr) error {
 
 // Setattr changes attributes, and the size first.
 func (f *fileNode) Setattr(_ *tree.Caller, in *tree.SetAttr, out *tree.Attr) error {
+	if err := f.o.allowTo(f.ino, 0); err != nil {
+		return err
+	}
 	f.io.Lock()
 	defer f.io.Unlock()
 	if in.Valid&tree.SetSize != 0 {

@@ -23,6 +23,9 @@ func (f *fileNode) Fallocate(_ *tree.Caller, mode uint32, off, length int64) err
 	case mode&unix.FALLOC_FL_PUNCH_HOLE != 0 && mode&unix.FALLOC_FL_KEEP_SIZE == 0:
 		return unix.EOPNOTSUPP
 	}
+	if err := f.o.allowTo(f.ino, reserved(mode, length)); err != nil {
+		return err
+	}
 	f.io.Lock()
 	defer f.io.Unlock()
 	release, err := f.take()
@@ -45,6 +48,14 @@ func (f *fileNode) Fallocate(_ *tree.Caller, mode uint32, off, length int64) err
 	}
 	defer f.o.fds.put(fd)
 	return ignoringEINTR(func() error { return unix.Fallocate(fd.fd, mode, off, length) })
+}
+
+// reserved is how many bytes a fallocate takes of the disk.
+func reserved(mode uint32, length int64) int64 {
+	if mode&unix.FALLOC_FL_PUNCH_HOLE != 0 {
+		return 0
+	}
+	return length
 }
 
 // fitsInline tells whether the change can be made to inline content of a size:
@@ -137,6 +148,13 @@ func (f *fileNode) CopyRange(c *tree.Caller, off int64, dst tree.File, dstOff, l
 func (f *fileNode) copyDisk(off int64, to *fileNode, dstOff, length int64) (n int64, done bool, err error) {
 	if dstOff+length <= meta.MaxInline {
 		return 0, false, nil
+	}
+	var a tree.Attr
+	if err := f.Getattr(&a); err != nil {
+		return 0, true, err
+	}
+	if err := f.o.allowTo(to.ino, max(0, min(length, int64(a.Size)-off))); err != nil {
+		return 0, true, err
 	}
 	unlock := lockPair(f, to)
 	defer unlock()

@@ -18,6 +18,9 @@ func (f *fileNode) WriteAt(_ *tree.Caller, p []byte, off int64, atEnd, killPriv 
 	if off < 0 || off > maxFile-int64(len(p)) {
 		return 0, unix.EFBIG
 	}
+	if err := f.o.allowTo(f.ino, int64(len(p))); err != nil {
+		return 0, err
+	}
 	f.io.Lock()
 	defer f.io.Unlock()
 	release, err := f.take()

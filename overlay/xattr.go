@@ -199,6 +199,9 @@ func (n *node) Removexattr(_ *tree.Caller, name string) error {
 
 // changeXattrs records a changed set.
 func (n *node) changeXattrs(fn func(*draft, map[string][]byte) error) error {
+	if err := n.o.allowTo(n.ino, 0); err != nil {
+		return err
+	}
 	base, err := n.baseXattrs()
 	if err != nil && !errors.Is(err, unix.ESTALE) {
 		return err

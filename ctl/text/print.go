@@ -84,6 +84,9 @@ func Status(s wire.Status) []byte {
 	}
 	p.add("bytes", s.Bytes)
 	p.some("read-only", s.ReadOnly)
+	if s.Brake != nil {
+		p.Write(Brake(*s.Brake))
+	}
 	p.add("watched", s.Watched)
 	p.add("commits", s.Commits)
 	p.add("checkpoints", s.Points)

@@ -34,6 +34,7 @@ const (
 	ConflictSide = "conflict.read"
 	Resolve      = "resolve"
 	Discard      = "discard"
+	Brake        = "brake"
 	Recover      = "recover"
 	About        = "kernel"
 	Version      = "version"
@@ -140,6 +141,7 @@ func sessionEntries(s Sessions, sees func(Caller, string) bool) []*Entry {
 		}),
 		unary(Resolve, SessionDiscard, limited(), "end conflicts by keeping one side", to(s.Resolve)),
 		unary(Discard, SessionDiscard, limited(), "drop changes", to(s.Discard)),
+		unary(Brake, SessionCommit, audited(), "limit what is changed through a view, and let it go on", to(s.Brake)),
 		unary(Recover, SessionRecover, audited(), "finish or undo an interrupted commit", func(ctx context.Context, p wire.For[wire.None]) (wire.RecoverReply, error) {
 			return s.Recover(ctx, p.Session)
 		}),

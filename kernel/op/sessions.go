@@ -54,5 +54,7 @@ type Sessions interface {
 	// Resolve ends conflicts by keeping one side; it replies what was dropped.
 	Resolve(ctx context.Context, session string, req wire.ResolveRequest) (wire.DiscardReply, error)
 	Discard(ctx context.Context, session string, req wire.DiscardRequest) (wire.DiscardReply, error)
+	// Brake sets limits of what is changed through a view.
+	Brake(ctx context.Context, session string, req wire.BrakeRequest) (wire.Brake, error)
 	Recover(ctx context.Context, session string) (wire.RecoverReply, error)
 }

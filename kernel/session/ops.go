@@ -172,6 +172,11 @@ func (t *Table) Discard(ctx context.Context, session string, req wire.DiscardReq
 	return change[wire.DiscardReply](ctx, e, wire.ViewDiscard, req)
 }
 
+// Brake sets limits of what is changed through a view.
+func (t *Table) Brake(ctx context.Context, session string, req wire.BrakeRequest) (wire.Brake, error) {
+	return callFor[wire.Brake](ctx, t, session, wire.ViewBrake, req)
+}
+
 // Recover finishes or rolls back a commit that was interrupted.
 func (t *Table) Recover(ctx context.Context, session string) (wire.RecoverReply, error) {
 	return callFor[wire.RecoverReply](ctx, t, session, wire.ViewRecover, nil)

@@ -36,6 +36,8 @@ type engine interface {
 	Rollback(context.Context, wire.RollbackRequest) (wire.RollbackReply, error)
 	// Fork prepares what a fork begins with in a directory that is not there yet.
 	Fork(ctx context.Context, dir string, req wire.ForkRequest) error
+	Brake() wire.Brake
+	SetBrake(b wire.Brake, tell func(why string))
 	Sync() error
 	Close() error
 }
@@ -77,6 +79,9 @@ func (s *server) bring(ctx context.Context) (err error) {
 		return asFault(err)
 	}
 	recovered, err := recoverPatiently(ctx, eng)
+	if err == nil {
+		err = s.loadBrake(eng)
+	}
 	if err != nil {
 		eng.Close()
 		return asFault(err)

@@ -61,6 +61,8 @@ func (s *server) dispatch(ctx context.Context, req wire.ViewRequest, out *sender
 		return with(ctx, req, s.rollback)
 	case wire.ViewFork:
 		return with(ctx, req, s.fork)
+	case wire.ViewBrake:
+		return with(ctx, req, s.setBrake)
 	case wire.ViewRecover:
 		return s.recover(ctx)
 	case wire.ViewStop:

@@ -28,16 +28,17 @@ type Config struct {
 
 // server is one running view server.
 type server struct {
-	cfg    Config
-	log    *slog.Logger
-	record wire.SessionRecord
-	nonce  string
-	dir    *os.File // TempDir
-	lock   *os.File
-	socket *net.UnixListener
-	events *queue
-	change chan struct{} // a semaphore of one; see the lock order
-	conns  sync.WaitGroup
+	cfg     Config
+	log     *slog.Logger
+	record  wire.SessionRecord
+	nonce   string
+	dir     *os.File // TempDir
+	lock    *os.File
+	socket  *net.UnixListener
+	events  *queue
+	change  chan struct{} // a semaphore of one; see the lock order
+	braking sync.Mutex    // one change of the limits at a time
+	conns   sync.WaitGroup
 
 	ready    chan struct{} // closed when what follows is set for good
 	bringErr error
@@ -96,6 +97,7 @@ func (s *server) live(ctx context.Context) (why string, err error) {
 	why, err = s.untilEnd(ctx)
 	s.change <- struct{}{} // an operation that is under way ends first
 	s.hidePasts(context.WithoutCancel(ctx))
+	s.keepBrake()
 	if closeErr := s.engine.Close(); closeErr != nil {
 		s.log.Error("the overlay did not close cleanly; its log is replayed at the next start", "err", closeErr)
 	}

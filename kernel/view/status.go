@@ -28,6 +28,9 @@ func (e *overlaid) Status(ctx context.Context) (wire.Status, error) {
 	for i := range res.Held {
 		st.Held = append(st.Held, res.Held[i].Path)
 	}
+	if b := e.Brake(); b.Limits != (wire.BrakeLimits{}) {
+		st.Brake = &b
+	}
 	if err := e.tree.ReadOnly(); err != nil {
 		st.ReadOnly = err.Error()
 	}

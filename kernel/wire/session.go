@@ -38,6 +38,7 @@ type Status struct {
 	Held      Paths   `json:"held,omitempty"`      // paths a plain commit would hold back
 	Bytes     int64   `json:"bytes"`               // disk used by the session's changes
 	ReadOnly  string  `json:"read_only,omitempty"` // why the view refuses writes; empty when it does not
+	Brake     *Brake  `json:"brake,omitempty"`     // when there are limits
 	Watched   bool    `json:"watched"`             // base edits are followed at once; otherwise within a second
 	Commits   uint64  `json:"commits"`             // number of the last commit
 	Points    int     `json:"checkpoints"`         // how many there are

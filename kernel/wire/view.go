@@ -75,6 +75,7 @@ const (
 	ViewDispute = "dispute" // ConflictsRequest -> []ConflictInfo
 	ViewSide    = "side"    // SideRequest -> chunks
 	ViewResolve = "resolve" // ResolveRequest -> DiscardReply
+	ViewBrake   = "brake"   // BrakeRequest -> Brake
 	ViewRecover = "recover" // -> RecoverReply
 
 	ViewCheckpoint  = "checkpoint"      // CheckpointRequest -> Checkpoint
@@ -108,7 +109,7 @@ type ViewReply struct {
 type ViewEvent struct {
 	Seq  uint64    `json:"seq"`
 	At   time.Time `json:"at"`
-	Kind string    `json:"kind"` // up, commit, undo, redo, discard, resolve, checkpoint, rollback, recover, unmounted
+	Kind string    `json:"kind"` // up, commit, undo, redo, discard, resolve, checkpoint, rollback, recover, brake, unmounted
 	Text string    `json:"text,omitempty"`
 	// Lost counts events dropped before this one because nobody read them.
 	Lost uint64 `json:"lost,omitzero"`

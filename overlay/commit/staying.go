@@ -9,7 +9,7 @@ import (
 func staying(list []change.Change, m *change.Match) []bool {
 	s := &sparing{
 		in: make([]bool, len(list)), above: map[string]bool{}, arrived: map[string]bool{},
-		over: map[string]bool{}, deleted: map[string]bool{}, left: map[string]bool{}, object: map[uint64]bool{}, base: map[uint64]bool{},
+		over: map[string]bool{}, left: map[string]bool{}, object: map[uint64]bool{}, base: map[uint64]bool{},
 	}
 	for i := range list {
 		if m.Excludes(&list[i]) {
@@ -35,9 +35,8 @@ type sparing struct {
 
 	above   map[string]bool // view paths of the directories that it is in
 	arrived map[string]bool // base paths that it has taken the place of
-	left    map[string]bool // base paths of the directories that it was moved or removed out of
+	left    map[string]bool // base paths that it was moved or removed from, and the directories above
 	over    map[string]bool // of those, base directories that it replaced
-	deleted map[string]bool // base paths of the directories that it was removed from
 	object  map[uint64]bool // what has several names stays with all of them: numbers in the view
 	base    map[uint64]bool // and in the base
 }
@@ -65,9 +64,9 @@ func (s *sparing) add(i int, c *change.Change) {
 	if !leaves(c) {
 		return
 	}
+	s.left[c.BasePath] = true
 	for p := change.Parent(c.BasePath); p != change.Root; p = change.Parent(p) {
 		s.left[p] = true
-		s.deleted[p] = s.deleted[p] || c.Op == change.Deleted
 	}
 }
 
@@ -76,13 +75,16 @@ func (s *sparing) holds(c *change.Change) bool {
 	if c.IsDir() && c.Op != change.Deleted && (s.above[c.Path] || s.left[c.BasePath]) {
 		return true
 	}
+	if c.Arrives() && s.left[c.Place] {
+		return true // what was there comes back, whole
+	}
 	if !c.IsDir() && (c.Op != change.Deleted && s.object[c.Object.Ino] || c.Base != nil && s.base[c.Base.Ino]) {
 		return true
 	}
 	if c.Op != change.Renamed && c.Op != change.Deleted {
 		return false
 	}
-	if s.arrived[c.BasePath] || s.deleted[c.BasePath] {
+	if s.arrived[c.BasePath] || s.left[c.BasePath] {
 		return true
 	}
 	for p := change.Parent(c.BasePath); p != change.Root; p = change.Parent(p) {

@@ -207,6 +207,15 @@ func (s *Sessions) Hunks(_ context.Context, name string, _ wire.HunksRequest, w 
 	return nil
 }
 
+// Brake has no limits before, and the wanted ones after.
+func (s *Sessions) Brake(_ context.Context, name string, req wire.BrakeRequest) (wire.Brake, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.find("brake", name)
+	limits, _ := req.Apply(wire.BrakeLimits{})
+	return wire.Brake{Limits: limits}, err
+}
+
 // Commit applies the changes picked, but those that are held.
 func (s *Sessions) Commit(_ context.Context, name string, req wire.CommitRequest) (wire.CommitReply, error) {
 	s.mu.Lock()

@@ -32,6 +32,7 @@ back that the view had acknowledged.`
 
 func (a *app) upCommand() *cobra.Command {
 	var foreground, yes bool
+	var brake brakeFlags
 	cmd := &cobra.Command{
 		Use:   "up [DIR]",
 		Short: "Make a view of a workspace and print its path",
@@ -45,12 +46,21 @@ func (a *app) upCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if foreground {
+			limits, limited, err := brake.request(cmd, "max-")
+			switch {
+			case err != nil:
+				return err
+			case foreground && limited:
+				return fault.New(fault.Usage, "--foreground keeps the kernel here, and sets no limits: say astrid brake when it is up")
+			case foreground:
 				return a.upForeground(cmd.Context(), req)
+			case limited:
+				return a.up(cmd.Context(), req, &limits)
 			}
-			return a.up(cmd.Context(), req)
+			return a.up(cmd.Context(), req, nil)
 		},
 	}
+	brake.limits(cmd, "max-")
 	cmd.Flags().BoolVar(&foreground, "foreground", false, "keep the kernel in the foreground")
 	cmd.Flags().BoolVar(&yes, "yes", false, "agree to a workspace as large as / or the home directory")
 	return cmd
@@ -118,8 +128,9 @@ func projectRoot(dir string) string {
 	return dir
 }
 
-// up asks the kernel, which it starts when there is none.
-func (a *app) up(ctx context.Context, req wire.Up) error {
+// up asks the kernel, which it starts when there is none. limits, when there are any,
+// are set before the path of the view is printed.
+func (a *app) up(ctx context.Context, req wire.Up, limits *wire.BrakeRequest) error {
 	started, err := a.wake(ctx)
 	if err != nil {
 		return err
@@ -130,6 +141,11 @@ func (a *app) up(ctx context.Context, req wire.Up) error {
 			a.letSleep(context.WithoutCancel(ctx))
 		}
 		return err
+	}
+	if limits != nil {
+		if _, err := a.callBrake(ctx, s, *limits); err != nil {
+			return err
+		}
 	}
 	if err := a.announce(s); err != nil || a.json {
 		return err

@@ -74,6 +74,9 @@ func running(out io.Writer, st wire.Status, s Style) {
 	if st.Parent != "" {
 		fmt.Fprintf(out, "fork of    %s; astrid merge %s brings what is done here there\n", st.Parent, st.Name)
 	}
+	if st.Brake != nil {
+		brake(out, *st.Brake, s)
+	}
 	line(out, "pending", st.Pending)
 	line(out, "read-only", st.ReadOnly)
 	if st.Panics > 0 {
