@@ -9,7 +9,8 @@
 //	ctl/shutdown           one line stops the kernel
 //	ctl/events             the messages that the bus remembers, one JSON object a line
 //	ctl/events.follow      the same, and then each as it comes: a read waits, so
-//	                       it is not listed: grep -r of the tree ends
+//	                       it is not listed: grep -r of the tree ends. since=N, written to
+//	                       the open file, begins after message N; new, after the last
 //	ctl/ask                ACTION RESOURCE [REASON [RISK]]; the write returns with the answer
 //	ctl/approvals/ID       a request that waits; a line answers it: approve, approve_session, approve_always, deny
 //	ctl/questions/ID       a question of a capsule; a line answers it: decline, FIELD=VALUE, or a JSON object

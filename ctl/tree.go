@@ -68,7 +68,7 @@ func (t *Tree) build() (*mem.Tree, error) {
 		"metrics":       t.shows(op.Metrics, wire.None{}),
 		"log":           t.shows(op.Log, wire.LogRequest{}),
 		"events":        t.shows(op.Events, wire.EventsRequest{}),
-		"events.follow": mem.Func(t.follow).Perm(0o400).Unlisted(),
+		"events.follow": mem.Func(t.follow).Perm(0o600).Unlisted(),
 		"call":          t.lines("", "call", t.call),
 		"ask":           t.takes(op.Ask, "action", "resource", "reason?", "risk_level?"),
 		"approvals":     t.approvals(),

@@ -170,8 +170,13 @@ func (k *Kernel) announce(r approve.Request, a *approve.Answer) {
 	}
 }
 
-// viewEvent publishes what happened in a view.
+// viewEvent publishes what happened in a view, and before it how much of that nobody
+// was there to hear.
 func (k *Kernel) viewEvent(session string, e wire.ViewEvent) {
+	if e.Lost > 0 {
+		data, err := wire.Encode(map[string]any{"session": session, "lost": e.Lost})
+		k.publish(bus.Message{Topic: "astrid.v1.session.lost", Session: session}, wire.Custom(data), err)
+	}
 	data, err := wire.Encode(struct {
 		Session string `json:"session"`
 		wire.ViewEvent

@@ -75,6 +75,7 @@ type Overlay struct {
 	watch    *watcher
 	onChange atomic.Pointer[func(tree.Change)]
 	changeMu sync.RWMutex
+	onEdit   atomic.Pointer[func(path string)]
 
 	closeOnce sync.Once
 }

@@ -119,6 +119,7 @@ func (w *watcher) run() {
 func (w *watcher) handle(ev layer.Event) {
 	if ev.WD == layer.Overflow {
 		w.o.baseUnknown()
+		w.o.edited(nil, "")
 		return
 	}
 	w.mu.Lock()
@@ -130,6 +131,9 @@ func (w *watcher) handle(ev layer.Event) {
 		}
 	}
 	w.mu.Unlock()
+	if d != nil && ev.Mask&unix.IN_IGNORED == 0 {
+		w.o.edited(d.loc.Load(), ev.Name)
+	}
 	switch {
 	case d == nil:
 	case ev.Name == "":

@@ -38,6 +38,8 @@ type engine interface {
 	Fork(ctx context.Context, dir string, req wire.ForkRequest) error
 	Brake() wire.Brake
 	SetBrake(b wire.Brake, tell func(why string))
+	// OnEdit has fn hear of each path of the base at which something is done.
+	OnEdit(fn func(path string))
 	Sync() error
 	Close() error
 }

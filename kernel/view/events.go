@@ -23,14 +23,26 @@ type queue struct {
 
 func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
 
-func (q *queue) put(kind, text string) {
+func (q *queue) put(kind, text string) { q.add(wire.ViewEvent{Kind: kind, Text: text}) }
+
+// eventPaths is how many paths an event names.
+const eventPaths = 100
+
+// about is put for what concerns paths.
+func (q *queue) about(kind, text string, paths []string) {
+	more := max(0, len(paths)-eventPaths)
+	q.add(wire.ViewEvent{Kind: kind, Text: text, Paths: paths[:len(paths)-more], More: more})
+}
+
+func (q *queue) add(e wire.ViewEvent) {
 	q.mu.Lock()
 	q.seq++
 	if len(q.events) == queueLen {
 		q.events = q.events[1:]
 		q.lost++
 	}
-	q.events = append(q.events, wire.ViewEvent{Seq: q.seq, At: time.Now().UTC(), Kind: kind, Text: text})
+	e.Seq, e.At = q.seq, time.Now().UTC()
+	q.events = append(q.events, e)
 	q.mu.Unlock()
 	select {
 	case q.wake <- struct{}{}:

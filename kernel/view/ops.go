@@ -129,6 +129,8 @@ func (s *server) exclusively(ctx context.Context, fn func() error) error {
 		return ctx.Err()
 	}
 	defer func() { <-s.change }()
+	s.edits.begin()
+	defer s.edits.end()
 	err := fn()
 	// Whoever waited for the operation is to see its result, not what the kernel
 	// has cached of the time before.

@@ -36,6 +36,7 @@ type server struct {
 	lock    *os.File
 	socket  *net.UnixListener
 	events  *queue
+	edits   *edits        // in the workspace
 	change  chan struct{} // a semaphore of one; see the lock order
 	braking sync.Mutex    // one change of the limits at a time
 	conns   sync.WaitGroup
@@ -94,7 +95,9 @@ func (s *server) live(ctx context.Context) (why string, err error) {
 	}
 	s.log.Info("view up", "dir", s.record.Dir, "workspace", s.workspace(), "pid", os.Getpid())
 	s.events.put("up", s.record.Dir)
+	stop := s.followEdits(ctx)
 	why, err = s.untilEnd(ctx)
+	stop()
 	s.change <- struct{}{} // an operation that is under way ends first
 	s.hidePasts(context.WithoutCancel(ctx))
 	s.keepBrake()
@@ -167,7 +170,7 @@ func open(ctx context.Context, cfg Config) (*server, error) {
 		return nil, err
 	}
 	s := &server{
-		cfg: cfg, log: cfg.Log, dir: dir, events: newQueue(),
+		cfg: cfg, log: cfg.Log, dir: dir, events: newQueue(), edits: newEdits(),
 		change: make(chan struct{}, 1), ready: make(chan struct{}), ended: make(chan string, 1),
 	}
 	if err := s.claim(ctx); err != nil {

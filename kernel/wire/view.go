@@ -109,8 +109,11 @@ type ViewReply struct {
 type ViewEvent struct {
 	Seq  uint64    `json:"seq"`
 	At   time.Time `json:"at"`
-	Kind string    `json:"kind"` // up, commit, undo, redo, discard, resolve, checkpoint, rollback, recover, brake, unmounted
+	Kind string    `json:"kind"` // up, commit, undo, redo, discard, resolve, checkpoint, rollback, recover, brake, base, conflict, unmounted
 	Text string    `json:"text,omitempty"`
+	// Paths are those that it is about, the first of them when there are many.
+	Paths Paths `json:"paths,omitempty"`
+	More  int   `json:"more,omitzero"` // how many others there are
 	// Lost counts events dropped before this one because nobody read them.
 	Lost uint64 `json:"lost,omitzero"`
 }
