@@ -138,7 +138,7 @@ func TestTheTree(t *testing.T) {
 		"bus 700", "bus/status 400", "bus/publish 600"}
 	for _, n := range []string{"x", "y"} {
 		d := "sessions/" + n
-		want = append(want, d+" 700", d+"/brake 600", d+"/hunks 400", d+"/changes 400", d+"/checkpoint 600", d+"/checkpoints 400", d+"/rollback 600", d+"/fork 600", d+"/commit 600", d+"/conflicts 700", d+"/discard 600",
+		want = append(want, d+" 700", d+"/blame 400", d+"/brake 600", d+"/hunks 400", d+"/changes 400", d+"/checkpoint 600", d+"/checkpoints 400", d+"/rollback 600", d+"/fork 600", d+"/commit 600", d+"/conflicts 700", d+"/discard 600",
 			d+"/history 400", d+"/patch 400", d+"/redo 600", d+"/resolve 600", d+"/status 400", d+"/undo 600")
 	}
 	slices.Sort(want)

@@ -25,6 +25,7 @@
 //	ctl/sessions/NAME/
 //	    status  changes    what the session is, what it changed
 //	    patch              the same as a git patch
+//	    blame              what it changed, and which process did it
 //	    hunks              the same in pieces that a commit can take, lines of JSON
 //	    commit  discard    one line, one operation; read back, the last result
 //	    undo  redo         last, or the number of a commit

@@ -64,6 +64,7 @@ func (t *Tree) session(name string) (mem.Item, error) {
 		op.Fork:        t.lines(name, op.Fork, t.fork(name)),
 		op.Rollback:    t.lines(name, op.Rollback, t.rollback(name)),
 		op.History:     t.reader(op.History+" "+name, t.history(name)),
+		"blame":        t.reader(op.Changes+" "+name, t.blame(name)),
 		op.Hunks:       stream(t, name, op.Hunks, wire.For[wire.HunksRequest]{Session: name}),
 		op.Brake:       t.lines(name, op.Brake, t.brake(name)),
 	})
@@ -75,6 +76,13 @@ func (t *Tree) status(name string) func(context.Context) ([]byte, error) {
 	return func(ctx context.Context) ([]byte, error) {
 		s, err := op.Run[wire.For[wire.None], wire.Status](ctx, t.config.Table, op.Status, wire.For[wire.None]{Session: name}, nil)
 		return text.Status(s), err
+	}
+}
+
+func (t *Tree) blame(name string) func(context.Context) ([]byte, error) {
+	return func(ctx context.Context) ([]byte, error) {
+		r, err := op.Run[wire.For[wire.ChangesRequest], wire.ChangesReply](ctx, t.config.Table, op.Changes, wire.For[wire.ChangesRequest]{Session: name}, nil)
+		return text.Blame(r.Changes), err
 	}
 }
 

@@ -52,6 +52,7 @@ func (d *dirNode) create(c *tree.Caller, name string, x *meta.Rec, out *tree.Ent
 	if err := o.allow(Used{Changed: 1}); err != nil {
 		return nil, err
 	}
+	by := o.by(c)
 	var n *node
 	err := o.change(func() error {
 		if err := o.bind(&d.node); err != nil {
@@ -79,6 +80,7 @@ func (d *dirNode) create(c *tree.Caller, name string, x *meta.Rec, out *tree.Ent
 	if err != nil {
 		return nil, err
 	}
+	o.sign(by, x.Ino)
 	return n.self, n.fill(out)
 }
 
@@ -180,7 +182,7 @@ func (d *dirNode) defaultACL() acl {
 }
 
 // Link gives a node one more name.
-func (d *dirNode) Link(_ *tree.Caller, target tree.Node, name string, out *tree.Entry) (tree.Node, error) {
+func (d *dirNode) Link(c *tree.Caller, target tree.Node, name string, out *tree.Entry) (tree.Node, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
@@ -195,6 +197,7 @@ func (d *dirNode) Link(_ *tree.Caller, target tree.Node, name string, out *tree.
 	if err := o.allow(Used{Changed: 1}); err != nil {
 		return nil, err
 	}
+	by := o.by(c)
 	err := o.change(func() error {
 		if err := errors.Join(o.bind(&d.node), o.bind(n)); err != nil {
 			return err
@@ -223,6 +226,7 @@ func (d *dirNode) Link(_ *tree.Caller, target tree.Node, name string, out *tree.
 	if err != nil {
 		return nil, err
 	}
+	o.sign(by, n.ino)
 	return n.self, n.fill(out)
 }
 
@@ -232,6 +236,7 @@ func (d *dirNode) Tmpfile(c *tree.Caller, mode uint32, out *tree.Entry) (tree.No
 	if err := o.allow(Used{Changed: 1}); err != nil {
 		return nil, err
 	}
+	by := o.by(c)
 	x := &meta.Rec{Kind: unix.S_IFREG, Mode: mode &^ unix.S_IFMT, Where: meta.Inline}
 	var n *node
 	err := o.change(func() error {
@@ -250,6 +255,7 @@ func (d *dirNode) Tmpfile(c *tree.Caller, mode uint32, out *tree.Entry) (tree.No
 	if err != nil {
 		return nil, err
 	}
+	o.sign(by, x.Ino)
 	return n.self, n.fill(out)
 }
 

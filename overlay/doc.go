@@ -56,6 +56,13 @@
 // lost, as on any disk whose quota is used up. Reads, and what is not a request of a
 // program (freeze, fold, discard, adopt), are never refused.
 //
+// Author says which process changed an object last, and AuthorOfRemoval who took a name
+// away; so does the attribute user.astrid.by of an object that was changed. It is kept
+// in memory only, and bounded: Signatures is for who keeps it longer. What a process is
+// is read from /proc by a goroutine of its own, never by a request; the first change of
+// a process waits for that, a few milliseconds at most. A pid that is used again within
+// a second may be taken for the process that had it.
+//
 // # Lock order
 //
 //	Overlay.still (by Freeze, Still, and what makes or drops checkpoints)
@@ -66,6 +73,7 @@
 //	        Overlay.mu (the view's before that of a past)
 //	            watcher.mu
 //	                table.mu, fdCache.mu
+//	            authors.mu
 //
 // Overlay.mu is never held while content is copied. Reads of names in the base
 // happen without it where the answer can be checked afterwards (dirNode.ver),

@@ -78,6 +78,9 @@ type fileNode struct {
 	// io orders content: readers share, whoever changes content is alone. It is
 	// taken before o.mu.
 	io sync.RWMutex
+	// author and signedAt are of the last write that was signed; guarded by io.
+	author   *process
+	signedAt int64
 }
 
 type linkNode struct{ node }

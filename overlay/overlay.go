@@ -72,6 +72,7 @@ type Overlay struct {
 	root       *dirNode
 
 	brake    atomic.Pointer[brake] // nil: none
+	authors  authors
 	watch    *watcher
 	onChange atomic.Pointer[func(tree.Change)]
 	changeMu sync.RWMutex
@@ -91,6 +92,7 @@ func Open(ctx context.Context, cfg Config) (*Overlay, error) {
 	}
 	o := &Overlay{cfg: cfg, base: -1, dir: -1, data: -1, aliases: map[layer.Key]uint64{}, hide: hideIndex(cfg.Hide)}
 	o.nodes.init()
+	o.authors.init()
 	o.fds.init()
 	if err := o.open(ctx); err != nil {
 		o.Close()
@@ -289,6 +291,7 @@ func (o *Overlay) Close() (err error) {
 		if o.watch != nil {
 			o.watch.close()
 		}
+		o.authors.close()
 		o.fds.closeAll()
 		o.mu.Lock()
 		defer o.mu.Unlock()

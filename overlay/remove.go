@@ -9,7 +9,7 @@ import (
 )
 
 // Unlink removes a name that is not a directory's.
-func (d *dirNode) Unlink(_ *tree.Caller, name string) error {
+func (d *dirNode) Unlink(c *tree.Caller, name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
@@ -17,6 +17,7 @@ func (d *dirNode) Unlink(_ *tree.Caller, name string) error {
 	if err := o.allow(Used{Deleted: 1}); err != nil {
 		return err
 	}
+	by := o.by(c)
 	var f found
 	var last bool
 	return o.change(func() (err error) {
@@ -37,6 +38,7 @@ func (d *dirNode) Unlink(_ *tree.Caller, name string) error {
 		return o.touch(d, now, 0)
 	}, func() {
 		d.left(name)
+		o.signRemoval(by, d.ino, name)
 		if last {
 			o.lost(f.ino)
 		}
@@ -51,7 +53,7 @@ func (d *dirNode) left(name string) {
 }
 
 // Rmdir removes an empty directory.
-func (d *dirNode) Rmdir(_ *tree.Caller, name string) error {
+func (d *dirNode) Rmdir(c *tree.Caller, name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
@@ -59,6 +61,7 @@ func (d *dirNode) Rmdir(_ *tree.Caller, name string) error {
 	if err := o.allow(Used{Deleted: 1}); err != nil {
 		return err
 	}
+	by := o.by(c)
 	var f found
 	return o.change(func() (err error) {
 		if err := o.bind(&d.node); err != nil {
@@ -77,6 +80,7 @@ func (d *dirNode) Rmdir(_ *tree.Caller, name string) error {
 		return o.touch(d, o.now(), -1)
 	}, func() {
 		d.left(name)
+		o.signRemoval(by, d.ino, name)
 		o.lost(f.ino)
 	})
 }

@@ -26,7 +26,7 @@ type move struct {
 
 // Rename moves a name, of a file or of a whole directory of the base, by records
 // alone.
-func (d *dirNode) Rename(_ *tree.Caller, name string, newDir tree.Dir, newName string, flags uint32) error {
+func (d *dirNode) Rename(c *tree.Caller, name string, newDir tree.Dir, newName string, flags uint32) error {
 	if err := errors.Join(checkName(name), checkName(newName)); err != nil {
 		return err
 	}
@@ -41,6 +41,7 @@ func (d *dirNode) Rename(_ *tree.Caller, name string, newDir tree.Dir, newName s
 	if err := d.o.allow(Used{Changed: 1}); err != nil {
 		return err
 	}
+	by := d.o.by(c)
 	m := &move{o: d.o, from: d, to: to, name: name, dest: newName, flags: flags, now: d.o.now()}
 	if err := m.flushSource(); err != nil {
 		return err
@@ -51,6 +52,10 @@ func (d *dirNode) Rename(_ *tree.Caller, name string, newDir tree.Dir, newName s
 	err := d.o.change(m.plan, m.done)
 	if errors.Is(err, errNothing) {
 		return nil
+	}
+	if err == nil {
+		d.o.sign(by, m.src.ino)
+		d.o.signRemoval(by, d.ino, name)
 	}
 	return err
 }

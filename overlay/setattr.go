@@ -18,7 +18,7 @@ const (
 )
 
 // Setattr changes attributes of what is no regular file.
-func (n *node) Setattr(_ *tree.Caller, in *tree.SetAttr, out *tree.Attr) error {
+func (n *node) Setattr(c *tree.Caller, in *tree.SetAttr, out *tree.Attr) error {
 	if in.Valid&tree.SetSize != 0 {
 		if n.kind == unix.S_IFDIR {
 			return unix.EISDIR
@@ -28,17 +28,20 @@ func (n *node) Setattr(_ *tree.Caller, in *tree.SetAttr, out *tree.Attr) error {
 	if err := n.o.allowTo(n.ino, 0); err != nil {
 		return err
 	}
+	by := n.o.by(c)
 	if err := n.setMeta(in); err != nil {
 		return err
 	}
+	n.o.sign(by, n.ino)
 	return n.Getattr(out)
 }
 
 // Setattr changes attributes, and the size first.
-func (f *fileNode) Setattr(_ *tree.Caller, in *tree.SetAttr, out *tree.Attr) error {
+func (f *fileNode) Setattr(c *tree.Caller, in *tree.SetAttr, out *tree.Attr) error {
 	if err := f.o.allowTo(f.ino, 0); err != nil {
 		return err
 	}
+	by := f.o.by(c)
 	f.io.Lock()
 	defer f.io.Unlock()
 	if in.Valid&tree.SetSize != 0 {
@@ -57,6 +60,7 @@ func (f *fileNode) Setattr(_ *tree.Caller, in *tree.SetAttr, out *tree.Attr) err
 			return err
 		}
 	}
+	f.signWrite(by)
 	return f.Getattr(out)
 }
 

@@ -12,7 +12,7 @@ import (
 const fallocModes = unix.FALLOC_FL_KEEP_SIZE | unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_ZERO_RANGE
 
 // Fallocate reserves, zeroes or punches out a range.
-func (f *fileNode) Fallocate(_ *tree.Caller, mode uint32, off, length int64) error {
+func (f *fileNode) Fallocate(c *tree.Caller, mode uint32, off, length int64) error {
 	switch {
 	case off < 0 || length <= 0:
 		return unix.EINVAL
@@ -26,6 +26,7 @@ func (f *fileNode) Fallocate(_ *tree.Caller, mode uint32, off, length int64) err
 	if err := f.o.allowTo(f.ino, reserved(mode, length)); err != nil {
 		return err
 	}
+	by := f.o.by(c)
 	f.io.Lock()
 	defer f.io.Unlock()
 	release, err := f.take()
@@ -33,6 +34,7 @@ func (f *fileNode) Fallocate(_ *tree.Caller, mode uint32, off, length int64) err
 		return err
 	}
 	defer release()
+	f.o.sign(by, f.ino)
 	id, size := f.ownContent()
 	if id == 0 && f.fitsInline(mode, size, off+length) {
 		return f.fallocInline(mode, size, off, length)
@@ -138,7 +140,11 @@ func (f *fileNode) CopyRange(c *tree.Caller, off int64, dst tree.File, dstOff, l
 	if off < 0 || dstOff < 0 || length < 0 || dstOff > maxFile-length {
 		return 0, unix.EINVAL
 	}
+	by := f.o.by(c)
 	if n, done, err := f.copyDisk(off, to, dstOff, length); done {
+		if err == nil {
+			f.o.sign(by, to.ino)
+		}
 		return n, err
 	}
 	return f.copyThrough(c, off, to, dstOff, length)

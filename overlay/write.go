@@ -14,13 +14,14 @@ import (
 const maxFile = 1<<63 - 1
 
 // WriteAt writes p at off, or at the end.
-func (f *fileNode) WriteAt(_ *tree.Caller, p []byte, off int64, atEnd, killPriv bool) (int, error) {
+func (f *fileNode) WriteAt(c *tree.Caller, p []byte, off int64, atEnd, killPriv bool) (int, error) {
 	if off < 0 || off > maxFile-int64(len(p)) {
 		return 0, unix.EFBIG
 	}
 	if err := f.o.allowTo(f.ino, int64(len(p))); err != nil {
 		return 0, err
 	}
+	by := f.o.by(c)
 	f.io.Lock()
 	defer f.io.Unlock()
 	release, err := f.take()
@@ -39,6 +40,7 @@ func (f *fileNode) WriteAt(_ *tree.Caller, p []byte, off int64, atEnd, killPriv 
 	if err := f.write(p, off, atEnd); err != nil {
 		return 0, err
 	}
+	f.signWrite(by)
 	return len(p), nil
 }
 

@@ -21,6 +21,9 @@ const (
 
 // Getxattr reads one attribute.
 func (n *node) Getxattr(name string, dst []byte) (int, error) {
+	if name == xattrBy {
+		return n.getBy(dst)
+	}
 	size, err := retry(n.o, func() (int, error) { return n.getxattr(name, dst) })
 	if n.bereft(err) {
 		return 0, unix.ENODATA
@@ -159,14 +162,17 @@ func xattrClass(name string) error {
 }
 
 // Setxattr sets one attribute.
-func (n *node) Setxattr(_ *tree.Caller, name string, value []byte, flags int) error {
+func (n *node) Setxattr(c *tree.Caller, name string, value []byte, flags int) error {
 	if err := xattrClass(name); err != nil {
 		return err
 	}
 	if len(value) > maxXattrValue {
 		return unix.E2BIG
 	}
-	return n.changeXattrs(func(d *draft, m map[string][]byte) error {
+	if name == xattrBy {
+		return unix.EPERM
+	}
+	return n.changeXattrs(c, func(d *draft, m map[string][]byte) error {
 		_, has := m[name]
 		switch {
 		case flags&unix.XATTR_CREATE != 0 && has:
@@ -187,8 +193,8 @@ func (n *node) Setxattr(_ *tree.Caller, name string, value []byte, flags int) er
 
 // Removexattr removes one attribute. A list that is not there is removed as well
 // as one that says what the mode says.
-func (n *node) Removexattr(_ *tree.Caller, name string) error {
-	return n.changeXattrs(func(_ *draft, m map[string][]byte) error {
+func (n *node) Removexattr(c *tree.Caller, name string) error {
+	return n.changeXattrs(c, func(_ *draft, m map[string][]byte) error {
 		if _, ok := m[name]; !ok && name != aclAccess && name != aclDefault {
 			return unix.ENODATA
 		}
@@ -198,7 +204,7 @@ func (n *node) Removexattr(_ *tree.Caller, name string) error {
 }
 
 // changeXattrs records a changed set.
-func (n *node) changeXattrs(fn func(*draft, map[string][]byte) error) error {
+func (n *node) changeXattrs(c *tree.Caller, fn func(*draft, map[string][]byte) error) error {
 	if err := n.o.allowTo(n.ino, 0); err != nil {
 		return err
 	}
@@ -206,7 +212,7 @@ func (n *node) changeXattrs(fn func(*draft, map[string][]byte) error) error {
 	if err != nil && !errors.Is(err, unix.ESTALE) {
 		return err
 	}
-	o := n.o
+	o, by := n.o, n.o.by(c)
 	return o.change(func() error {
 		if err := o.bind(n); err != nil {
 			return err
@@ -231,5 +237,5 @@ func (n *node) changeXattrs(fn func(*draft, map[string][]byte) error) error {
 		d.Ctime = o.now()
 		o.save(d)
 		return nil
-	}, nil)
+	}, func() { o.sign(by, n.ino) })
 }

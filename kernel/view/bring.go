@@ -12,6 +12,7 @@ import (
 
 	"astrid/kernel/fault"
 	"astrid/kernel/wire"
+	"astrid/overlay"
 )
 
 // engine is the overlay of this session in the words of the wire.
@@ -38,6 +39,10 @@ type engine interface {
 	Fork(ctx context.Context, dir string, req wire.ForkRequest) error
 	Brake() wire.Brake
 	SetBrake(b wire.Brake, tell func(why string))
+	// Signatures say who made the changes; Signed is another number after each.
+	Signatures() []overlay.Signature
+	SetSignatures([]overlay.Signature)
+	Signed() uint64
 	// OnEdit has fn hear of each path of the base at which something is done.
 	OnEdit(fn func(path string))
 	Sync() error
@@ -82,6 +87,7 @@ func (s *server) bring(ctx context.Context) (err error) {
 	}
 	recovered, err := recoverPatiently(ctx, eng)
 	if err == nil {
+		s.loadAuthors(eng)
 		err = s.loadBrake(eng)
 	}
 	if err != nil {

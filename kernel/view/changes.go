@@ -61,6 +61,7 @@ func (e *overlaid) changes(ctx context.Context, snap *overlay.Snapshot, in wire.
 		list = change.Collapse(list)
 	}
 	reply := wire.ChangesReply{Changes: onWire(list), Digest: digest}
+	e.sign(list, reply.Changes)
 	if in.Stat {
 		err = countLines(ctx, snap, list, reply.Changes)
 	}

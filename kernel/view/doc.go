@@ -24,4 +24,6 @@
 //	server.change          one commit, discard, recovery or stop at a time
 //	  server.mu            state and connections; nothing is called under it
 //	  queue.mu             the event queue
+//	  edits.mu             edits of the workspace that are to be told
+//	server.braking         one change of the limits at a time
 package view

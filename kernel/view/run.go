@@ -95,9 +95,10 @@ func (s *server) live(ctx context.Context) (why string, err error) {
 	}
 	s.log.Info("view up", "dir", s.record.Dir, "workspace", s.workspace(), "pid", os.Getpid())
 	s.events.put("up", s.record.Dir)
-	stop := s.followEdits(ctx)
+	stop, keep := s.followEdits(ctx), s.followAuthors(ctx)
 	why, err = s.untilEnd(ctx)
 	stop()
+	keep()
 	s.change <- struct{}{} // an operation that is under way ends first
 	s.hidePasts(context.WithoutCancel(ctx))
 	s.keepBrake()

@@ -19,6 +19,7 @@ import (
 	"astrid/kernel/fault"
 	"astrid/kernel/home"
 	"astrid/kernel/wire"
+	"astrid/overlay"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -48,9 +49,12 @@ func (e *stub) Changes(ctx context.Context, in wire.ChangesRequest) (wire.Change
 	return wire.ChangesReply{Digest: "x"}, nil
 }
 
-func (e *stub) Brake() wire.Brake                     { return wire.Brake{} }
-func (e *stub) SetBrake(wire.Brake, func(why string)) {}
-func (e *stub) OnEdit(func(string))                   {}
+func (e *stub) Brake() wire.Brake                                         { return wire.Brake{} }
+func (e *stub) SetBrake(wire.Brake, func(why string))                     {}
+func (e *stub) Signatures() []overlay.Signature                           { return nil }
+func (e *stub) SetSignatures([]overlay.Signature)                         {}
+func (e *stub) Signed() uint64                                            { return 0 }
+func (e *stub) OnEdit(func(string))                                       {}
 func (e *stub) Hunks(context.Context, wire.HunksRequest, io.Writer) error { return nil }
 
 func (e *stub) Patch(_ context.Context, _ wire.PatchRequest, w io.Writer) error {

@@ -65,19 +65,20 @@ func (c Counts) Total() int {
 // Change is one changed path. Paths are bytes: JSON carries them in Path when
 // they are valid UTF-8 and in PathB64 otherwise, so that nothing is replaced.
 type Change struct {
-	Op      string `json:"op"` // A M D R T m
-	Path    string `json:"path,omitempty"`
-	PathB64 []byte `json:"path_b64,omitempty"`
-	From    string `json:"from,omitempty"` // R: the path in the base
-	FromB64 []byte `json:"from_b64,omitempty"`
-	Kind    string `json:"kind"` // file dir symlink fifo socket char block
-	Mode    uint32 `json:"mode"`
-	Size    int64  `json:"size"`
-	Note    string `json:"note,omitempty"` // e.g. how many paths a .git line stands for; why it is held back
-	Held    bool   `json:"held,omitzero"`
-	Added   int    `json:"added,omitzero"`   // lines, with stat
-	Deleted int    `json:"deleted,omitzero"` // lines, with stat
-	Binary  bool   `json:"binary,omitzero"`  // with stat
+	Op      string  `json:"op"` // A M D R T m
+	Path    string  `json:"path,omitempty"`
+	PathB64 []byte  `json:"path_b64,omitempty"`
+	From    string  `json:"from,omitempty"` // R: the path in the base
+	FromB64 []byte  `json:"from_b64,omitempty"`
+	Kind    string  `json:"kind"` // file dir symlink fifo socket char block
+	Mode    uint32  `json:"mode"`
+	Size    int64   `json:"size"`
+	Note    string  `json:"note,omitempty"` // e.g. how many paths a .git line stands for; why it is held back
+	Held    bool    `json:"held,omitzero"`
+	Added   int     `json:"added,omitzero"`   // lines, with stat
+	Deleted int     `json:"deleted,omitzero"` // lines, with stat
+	Binary  bool    `json:"binary,omitzero"`  // with stat
+	By      *Author `json:"by,omitempty"`     // of a list of changes: who made it; absent when it is not known
 }
 
 // ChangesRequest asks for the list of changes.

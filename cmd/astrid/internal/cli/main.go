@@ -134,7 +134,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.upCommand(), a.pathCommand(), a.sessionsCommand(), a.statusCommand(), a.changesCommand(), a.diffCommand(),
 		a.commitCommand(), a.undoCommand(), a.redoCommand(), a.logCommand(), a.conflictsCommand(), a.resolveCommand(), a.discardCommand(),
-		a.checkpointCommand(), a.checkpointsCommand(), a.rollbackCommand(), a.restorePathsCommand(), a.forkCommand(), a.mergeCommand(), a.rebaseCommand(), a.brakeCommand(),
+		a.checkpointCommand(), a.checkpointsCommand(), a.rollbackCommand(), a.restorePathsCommand(), a.forkCommand(), a.mergeCommand(), a.rebaseCommand(), a.brakeCommand(), a.blameCommand(),
 		a.runCommand(), a.downCommand(), a.recoverCommand(), a.versionCommand(),
 		a.approveCommand(), a.answerCommand(), a.askCommand(), a.eventsCommand(), a.publishCommand(), a.auditCommand(), a.identityCommand(), a.capCommand(),
 		a.kvCommand(), a.capsuleCommand(), a.callCommand(), a.daemonCommand(), a.manCommand(),
