@@ -431,7 +431,7 @@ func TestMethodsAgreeWithTheTable(t *testing.T) {
 		if e.Method == "rm" || e.Method == "down" {
 			continue // of the session that the others need; see requests.txt
 		}
-		send(t, c, request(e.Method, e.Method, `{"session":"x","dir":"/x","source":"","request_id":"1"}`))
+		send(t, c, request(e.Method, e.Method, `{"session":"x","dir":"/x","source":"","request_id":"1","to":"c1"}`))
 		id, r := answer(t, c)
 		for r.Status == wire.StatusChunk {
 			id, r = answer(t, c)
