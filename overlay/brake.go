@@ -81,7 +81,7 @@ func (o *Overlay) Brake() Brake {
 // allow counts a change that is about to be made: EDQUOT when it is too much.
 func (o *Overlay) allow(u Used) error {
 	b := o.brake.Load()
-	if b == nil {
+	if b == nil || o.restoring.Load() > 0 {
 		return nil
 	}
 	return b.take(u)
@@ -90,7 +90,7 @@ func (o *Overlay) allow(u Used) error {
 // allowTo is allow for a change of an object, which may be the first one.
 func (o *Overlay) allowTo(ino uint64, bytes int64) error {
 	b := o.brake.Load()
-	if b == nil {
+	if b == nil || o.restoring.Load() > 0 {
 		return nil
 	}
 	u := Used{Bytes: bytes}

@@ -60,10 +60,11 @@ type Overlay struct {
 	// compactAt is the length at which the top's log is looked at again.
 	compactAt int64
 
-	hold  hold
-	gate  sync.RWMutex // see fileNode.take
-	still sync.Mutex   // taken before everything else, while Still has the view frozen
-	nodes table
+	hold      hold
+	restoring atomic.Int32 // how many Restores are under way
+	gate      sync.RWMutex // see fileNode.take
+	still     sync.Mutex   // taken before everything else, while Still has the view frozen
+	nodes     table
 	// dataMade counts data files made; dataSynced is how many of them are sure to
 	// have their names after a power cut.
 	dataMade   atomic.Uint64

@@ -91,7 +91,9 @@ func (o *Overlay) Resume() (bool, error) {
 // restore does what was intended. When it fails, that ends the intent, too: whoever
 // asked has heard of it.
 func (o *Overlay) restore(past *Overlay, in intent) (err error) {
+	o.restoring.Add(1) // it goes through the tree, and no brake is to stop it
 	defer func() {
+		o.restoring.Add(-1)
 		o.publish(tree.Change{Kind: tree.EverythingChanged})
 		err = errors.Join(err, unix.Unlinkat(o.dir, intentFile, 0))
 	}()
