@@ -15,7 +15,7 @@ func (f *face) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.AttrOut)
 		return st
 	}
 	var a tree.Attr
-	since := f.changes.Load()
+	since := f.now()
 	if err := n.Getattr(&a); err != nil {
 		return f.errno("getattr", n.ID(), err)
 	}
@@ -31,7 +31,7 @@ func (f *face) Statx(_ <-chan struct{}, in *fuse.StatxIn, out *fuse.StatxOut) fu
 		return st
 	}
 	var a tree.Attr
-	since := f.changes.Load()
+	since := f.now()
 	if err := n.Getattr(&a); err != nil {
 		return f.errno("statx", n.ID(), err)
 	}
@@ -78,11 +78,17 @@ func (f *face) SetAttr(_ <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut)
 		req.Valid &^= tree.SetSize | tree.SetKillPriv
 	}
 	var a tree.Attr
-	since := f.changes.Load()
+	since := f.now()
 	var err error
 	if req.Valid == 0 {
 		err = n.Getattr(&a)
 	} else {
+		if _, file := n.(tree.File); file && req.Valid&(tree.SetSize|tree.SetMtime) != 0 {
+			if st := f.ledger.begin(n); st != fuse.OK {
+				return st
+			}
+			defer f.ledger.end(n)
+		}
 		err = n.Setattr(callerOf(&in.InHeader, 0), &req, &a)
 	}
 	if err != nil {

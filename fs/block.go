@@ -36,7 +36,8 @@ func (s *Server) mayBlock(req []byte, seq uint64) (block bool) {
 		return in != nil && (s.opens || in.Size > bulk || s.writeWaits(h.NodeId, int64(in.Offset), int(in.Size)))
 	case opSetattr:
 		in := view[fuse.SetAttrIn](req)
-		return in != nil && in.Valid&fuse.FATTR_SIZE != 0 && s.writeWaits(h.NodeId, int64(in.Size), 0)
+		return in != nil && (s.flushesTimes(in) && s.flight.busy(seq-1, true) ||
+			in.Valid&fuse.FATTR_SIZE != 0 && s.writeWaits(h.NodeId, int64(in.Size), 0))
 	case opFallocate:
 		in := view[fuse.FallocateIn](req)
 		return in != nil && (in.Length > bulkAlloc || s.writeWaits(h.NodeId, int64(in.Offset), int(in.Length)))
@@ -44,6 +45,12 @@ func (s *Server) mayBlock(req []byte, seq uint64) (block bool) {
 		return s.opens
 	}
 	return false
+}
+
+// flushesTimes tells whether a SETATTR brings times that the kernel owns: those of
+// pages that it has sent before.
+func (s *Server) flushesTimes(in *fuse.SetAttrIn) bool {
+	return s.face.ledger != nil && in.Valid&fuse.FATTR_CTIME != 0
 }
 
 func (s *Server) readWaits(in *fuse.ReadIn) bool {

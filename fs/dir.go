@@ -17,7 +17,7 @@ func (f *face) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryLis
 
 // ReadDirPlus lists names with what a lookup of each would say.
 func (f *face) ReadDirPlus(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
-	return f.list(in, true, &lister{f: f, out: out, plus: true, since: f.changes.Load()})
+	return f.list(in, true, &lister{f: f, out: out, plus: true, since: f.now()})
 }
 
 // list answers a part of a listing that begins after in.Offset.
@@ -51,7 +51,7 @@ type lister struct {
 	f     *face
 	out   *fuse.DirEntryList
 	plus  bool
-	since uint64
+	since moment
 	nodes []tree.Node // whose references the kernel gets; the tree's locks may be held in emit
 }
 

@@ -11,6 +11,13 @@
 // each open is served, reads and writes go past the page cache, nothing is
 // cached, and a read may block until it is interrupted.
 //
+// With Options.Writeback a view's kernel collects what is written and owns size and
+// times of regular files from its first answer about them on; see ledger.go. It
+// hands over at close(2), although FLUSH is not served, and with fsync(2) and
+// syncfs(2); the times come last, and are applied last. A file that the tree changes
+// by itself becomes another inode; on the old one reads fail with EIO, and pages
+// that were changed on top of it with ESTALE. SEEK_DATA is the kernel's to answer.
+//
 // # Contract
 //
 // A request is answered once. An error of the tree reaches the caller as the
@@ -44,4 +51,5 @@
 //	notifier.mu          the queue of changes; taken by the tree's callers, leaf
 //	flight.mu            waiting for requests under way, leaf
 //	handles.mu           open control files, leaf
+//	ledger.mu            what the kernel believes of files, leaf
 package fs

@@ -16,7 +16,7 @@ import (
 const rootAlias = ^uint64(0) - 1
 
 // generation goes with every id but the root's. Ids are never reused, so that
-// one is enough.
+// one is enough, but see ledger.
 const generation = 1
 
 // maxName is the longest name in bytes.
@@ -37,6 +37,7 @@ type face struct {
 	ctx     context.Context // ends with the mount
 	table   table
 	handles handles
+	ledger  *ledger       // nil: write-through
 	changes atomic.Uint64 // counts what the tree published
 	epoch   bool          // set before the first request after INIT
 	expire  uint32        // flag of a notification about a name; set likewise
@@ -53,7 +54,10 @@ func newFace(ctx context.Context, t tree.Tree, o *Options) *face {
 		log:           o.Log,
 		ctx:           ctx,
 	}
-	f.table.init()
+	if o.Writeback && !o.Opens {
+		f.ledger = newLedger()
+	}
+	f.table.init(f.ledger)
 	f.handles.init()
 	return f
 }
@@ -116,17 +120,24 @@ func callerOf(h *fuse.InHeader, umask uint32) *tree.Caller {
 	return &tree.Caller{UID: h.Uid, GID: h.Gid, PID: h.Pid, Umask: umask}
 }
 
-// ttl is how long an answer may be cached that was computed since the tree had
-// published so many changes.
-func (f *face) ttl(d time.Duration, since uint64) time.Duration {
-	if f.opens || f.changes.Load() != since {
+// moment is when an answer began to be computed.
+type moment struct {
+	changes uint64 // what the tree had published by then
+	ledger  uint64
+}
+
+func (f *face) now() moment { return moment{f.changes.Load(), f.ledger.now()} }
+
+// ttl is how long an answer may be cached that was computed since then.
+func (f *face) ttl(d time.Duration, since moment) time.Duration {
+	if f.opens || f.changes.Load() != since.changes {
 		return 0
 	}
 	return max(d, 0)
 }
 
 // entryTTL is ttl for the binding of a name.
-func (f *face) entryTTL(d time.Duration, since uint64) time.Duration {
+func (f *face) entryTTL(d time.Duration, since moment) time.Duration {
 	if !f.epoch {
 		d = min(d, noEpochTTL)
 	}
@@ -134,13 +145,17 @@ func (f *face) entryTTL(d time.Duration, since uint64) time.Duration {
 }
 
 // bind hands n to the kernel under the name that was asked for.
-func (f *face) bind(n tree.Node, e *tree.Entry, since uint64, out *fuse.EntryOut) {
+func (f *face) bind(n tree.Node, e *tree.Entry, since moment, out *fuse.EntryOut) {
 	f.fillEntry(f.table.add(n), e, since, out)
 }
 
-func (f *face) fillEntry(id uint64, e *tree.Entry, since uint64, out *fuse.EntryOut) {
+func (f *face) fillEntry(id uint64, e *tree.Entry, since moment, out *fuse.EntryOut) {
+	gen, sure := f.ledger.judge(id, &e.Attr, since.ledger)
+	if !sure {
+		e.EntryTTL = 0
+	}
 	out.NodeId = id
-	out.Generation = generation
+	out.Generation = gen
 	if out.NodeId == fuse.FUSE_ROOT_ID {
 		out.Generation = 0
 	}

@@ -57,10 +57,22 @@ func (f *face) writePart(cancel <-chan struct{}, in *fuse.WriteIn, off int64, p 
 	if st != fuse.OK {
 		return 0, st
 	}
-	// A page written back has its offset, whatever descriptor it is sent with.
-	atEnd := in.Flags&unix.O_APPEND != 0 && in.WriteFlags&fuse.WRITE_CACHE == 0
+	if st := f.ledger.begin(file); st != fuse.OK {
+		return 0, st
+	}
+	defer f.ledger.end(file)
+	// A page written back has its offset, whatever descriptor it is sent with; and
+	// where the kernel owns the size, it alone knows where the end is.
+	atEnd := in.Flags&unix.O_APPEND != 0 && in.WriteFlags&fuse.WRITE_CACHE == 0 && f.ledger == nil
 	kill := in.WriteFlags&fuse.WRITE_KILL_SUIDGID != 0
-	n, err := file.WriteAt(callerOf(&in.InHeader, 0), p, off, atEnd, kill)
+	caller := callerOf(&in.InHeader, 0)
+	var n int
+	var err error
+	if pages, ok := file.(tree.PageWriter); ok && in.WriteFlags&fuse.WRITE_CACHE != 0 && f.ledger != nil {
+		n, err = pages.WritePages(caller, p, off, kill)
+	} else {
+		n, err = file.WriteAt(caller, p, off, atEnd, kill)
+	}
 	return uint32(n), f.errno("write", file.ID(), err)
 }
 
@@ -78,8 +90,12 @@ func (f *face) sync(in *fuse.FsyncIn) fuse.Status {
 	return f.errno("fsync", n.ID(), n.Fsync(in.FsyncFlags&dataOnly != 0))
 }
 
-// Lseek finds data and holes.
+// Lseek finds data and holes. With write-back only the kernel knows where data is:
+// it takes the whole file for data after ENOSYS.
 func (f *face) Lseek(_ <-chan struct{}, in *fuse.LseekIn, out *fuse.LseekOut) fuse.Status {
+	if f.ledger != nil {
+		return fuse.ENOSYS
+	}
 	file, st := f.file(in.NodeId)
 	if st != fuse.OK {
 		return st
@@ -104,7 +120,12 @@ func (f *face) Fallocate(_ <-chan struct{}, in *fuse.FallocateIn) fuse.Status {
 	if in.Length == 0 || in.Offset > math.MaxInt64 || in.Length > math.MaxInt64-in.Offset {
 		return fuse.EINVAL
 	}
-	err := file.Fallocate(callerOf(&in.InHeader, 0), in.Mode, int64(in.Offset), int64(in.Length))
+	st, err := f.ledger.within(file, func() error {
+		return file.Fallocate(callerOf(&in.InHeader, 0), in.Mode, int64(in.Offset), int64(in.Length))
+	})
+	if st != fuse.OK {
+		return st
+	}
 	return f.errno("fallocate", file.ID(), err)
 }
 
@@ -125,6 +146,13 @@ func (f *face) CopyFileRange(_ <-chan struct{}, in *fuse.CopyFileRangeIn) (uint3
 		return 0, fuse.EINVAL
 	}
 	length := int64(min(in.Len, maxCopy))
-	n, err := src.CopyRange(callerOf(&in.InHeader, 0), int64(in.OffIn), dst, int64(in.OffOut), length)
+	var n int64
+	st, err := f.ledger.within(dst, func() (err error) {
+		n, err = src.CopyRange(callerOf(&in.InHeader, 0), int64(in.OffIn), dst, int64(in.OffOut), length)
+		return err
+	})
+	if st != fuse.OK {
+		return 0, st
+	}
 	return uint32(n), f.errno("copy_file_range", src.ID(), err)
 }

@@ -94,10 +94,19 @@ func (s *Server) Drain(ctx context.Context) error {
 	return s.flight.wait(ctx, s.state.Load()>>1, false)
 }
 
-// barrier holds a STATFS back until every change read before it is applied.
-// Preconditions: the caller no longer leads.
-func (s *Server) barrier(seq uint64, h *fuse.InHeader) {
-	if h.Opcode == opStatfs && !s.opens {
+// barrier holds a STATFS back until every change read before it is applied, and
+// likewise the times that the kernel sends after a file's pages: they are to be
+// the last word. Preconditions: the caller no longer leads when it has to wait.
+func (s *Server) barrier(seq uint64, req []byte) {
+	wait := false
+	switch header(req).Opcode {
+	case opStatfs:
+		wait = !s.opens
+	case opSetattr:
+		in := view[fuse.SetAttrIn](req)
+		wait = in != nil && s.flushesTimes(in)
+	}
+	if wait {
 		_ = s.flight.wait(s.ctx, seq-1, true)
 	}
 }

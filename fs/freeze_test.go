@@ -17,9 +17,11 @@ import (
 // TestFreezeSeesMappedPages is what a commit relies on: after syncfs(2) and
 // statfs(2) every page that was dirty in a mapping has reached the tree, however
 // slowly it takes them.
-func TestFreezeSeesMappedPages(t *testing.T) {
+func TestFreezeSeesMappedPages(t *testing.T) { fstest.Modes(t, freezeSeesMappedPages) }
+
+func freezeSeesMappedPages(t *testing.T, mode fs.Options) {
 	h := newHooked()
-	s := fstest.Serve(t, h, fs.Options{})
+	s := fstest.Serve(t, h, mode)
 	c := start(t, fstest.Command("dirty", s.Dir()))
 	var slowed atomic.Int64
 	slow := func() { slowed.Add(1); time.Sleep(20 * time.Millisecond) }

@@ -22,8 +22,7 @@ const (
 )
 
 // protocolOptions says what is negotiated. ATOMIC_O_TRUNC is never asked for:
-// without OPEN requests nobody would see the truncation. Neither is passthrough
-// nor write-back.
+// without OPEN requests nobody would see the truncation. Nor is passthrough.
 func (s *Server) protocolOptions() *fuse.MountOptions {
 	o := &fuse.MountOptions{
 		Name:                     s.opts.Subtype,
@@ -39,6 +38,10 @@ func (s *Server) protocolOptions() *fuse.MountOptions {
 		Debug:        s.opts.Debug,
 		Logger:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		PanicHandler: s.panicked,
+	}
+	if s.face.ledger != nil {
+		o.ExtraCapabilities |= fuse.CAP_WRITEBACK_CACHE
+		o.DisabledCapabilities &^= fuse.CAP_WRITEBACK_CACHE
 	}
 	return o
 }

@@ -190,7 +190,7 @@ func (s *Server) answer(w *worker, req []byte, seq uint64) {
 		s.replyErrno(unique, fuse.ENOSYS)
 		return
 	}
-	s.barrier(seq, h)
+	s.barrier(seq, req)
 	s.dispatch(w, req)
 }
 

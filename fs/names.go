@@ -24,7 +24,7 @@ func (f *face) Lookup(_ <-chan struct{}, h *fuse.InHeader, name string, out *fus
 		return st
 	}
 	var e tree.Entry
-	since := f.changes.Load()
+	since := f.now()
 	n, err := d.Lookup(name, &e)
 	if err == nil {
 		f.bind(n, &e, since, out)
@@ -44,7 +44,7 @@ func (f *face) Lookup(_ <-chan struct{}, h *fuse.InHeader, name string, out *fus
 }
 
 // made answers an operation that made an object or a name.
-func (f *face) made(op string, d tree.Dir, n tree.Node, err error, e *tree.Entry, since uint64, out *fuse.EntryOut) fuse.Status {
+func (f *face) made(op string, d tree.Dir, n tree.Node, err error, e *tree.Entry, since moment, out *fuse.EntryOut) fuse.Status {
 	if err != nil {
 		return f.errno(op, d.ID(), err)
 	}
@@ -59,7 +59,7 @@ func (f *face) Mknod(_ <-chan struct{}, in *fuse.MknodIn, name string, out *fuse
 		return st
 	}
 	var e tree.Entry
-	since := f.changes.Load()
+	since := f.now()
 	n, err := d.Mknod(callerOf(&in.InHeader, in.Umask), name, in.Mode, in.Rdev, &e)
 	return f.made("mknod", d, n, err, &e, since, out)
 }
@@ -71,7 +71,7 @@ func (f *face) Mkdir(_ <-chan struct{}, in *fuse.MkdirIn, name string, out *fuse
 		return st
 	}
 	var e tree.Entry
-	since := f.changes.Load()
+	since := f.now()
 	n, err := d.Mkdir(callerOf(&in.InHeader, in.Umask), name, in.Mode, &e)
 	return f.made("mkdir", d, n, err, &e, since, out)
 }
@@ -83,7 +83,7 @@ func (f *face) Symlink(_ <-chan struct{}, h *fuse.InHeader, target, name string,
 		return st
 	}
 	var e tree.Entry
-	since := f.changes.Load()
+	since := f.now()
 	n, err := d.Symlink(callerOf(h, 0), name, target, &e)
 	return f.made("symlink", d, n, err, &e, since, out)
 }
@@ -99,7 +99,7 @@ func (f *face) Link(_ <-chan struct{}, in *fuse.LinkIn, name string, out *fuse.E
 		return st
 	}
 	var e tree.Entry
-	since := f.changes.Load()
+	since := f.now()
 	n, err := d.Link(callerOf(&in.InHeader, 0), target, name, &e)
 	return f.made("link", d, n, err, &e, since, out)
 }
@@ -112,7 +112,7 @@ func (f *face) Tmpfile(_ <-chan struct{}, in *fuse.CreateIn, out *fuse.CreateOut
 		return st
 	}
 	var e tree.Entry
-	since := f.changes.Load()
+	since := f.now()
 	n, err := d.Tmpfile(callerOf(&in.InHeader, in.Umask), in.Mode, &e)
 	if f.opens {
 		out.OpenFlags = fuse.FOPEN_DIRECT_IO

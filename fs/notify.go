@@ -104,6 +104,8 @@ func (n *notifier) run() {
 		queue, all, sent := n.take()
 		if all {
 			queue = n.everything()
+		} else {
+			n.renew(queue)
 		}
 		for try := 0; len(queue) > 0; try++ {
 			queue = n.send(queue)
@@ -162,6 +164,25 @@ func (n *notifier) one(c tree.Change) error {
 		return n.inode(c.ID, -1)
 	}
 	return nil
+}
+
+// renew makes the kernel look every name up again when a file is another one than
+// it knows, and it would not see that by itself. Where it cannot be told, no name
+// was cached for longer than noEpochTTL.
+func (n *notifier) renew(queue []tree.Change) {
+	f := n.s.face
+	if f.ledger == nil || !f.epoch {
+		return
+	}
+	old := false
+	for _, c := range queue {
+		if node := f.table.get(c.ID); c.Kind == tree.ContentChanged && node != nil {
+			old = f.ledger.outdated(node) || old
+		}
+	}
+	if old {
+		_ = n.write(-fuse.NOTIFY_INC_EPOCH, nil)
+	}
 }
 
 // entry makes the kernel ask for a name of a directory again. Where it can, it

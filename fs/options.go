@@ -22,6 +22,11 @@ type Options struct {
 	// or size, for a tree that cannot publish every change of its bytes. It
 	// costs the cache of every file that is being written.
 	AutoInval bool
+	// Writeback lets the kernel collect what is written and hand it over at close,
+	// fsync, or when it likes: what was written and not closed is lost with the
+	// server. The kernel then owns size, mtime and ctime of the files that it knows.
+	// It has no effect with Opens.
+	Writeback bool
 	// Log hears of errors that have no errno and of panics; nil is slog.Default.
 	Log *slog.Logger
 	// MaxWrite is the largest write in one request; 0 is 1 MiB (128 KiB with Opens).

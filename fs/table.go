@@ -12,6 +12,7 @@ const tableShards = 64
 // that the kernel holds, so that they can be given back when the mount ends.
 type table struct {
 	shards [tableShards]tableShard
+	ledger *ledger
 }
 
 type tableShard struct {
@@ -25,7 +26,8 @@ type known struct {
 	refs uint64
 }
 
-func (t *table) init() {
+func (t *table) init(l *ledger) {
+	t.ledger = l
 	for i := range t.shards {
 		t.shards[i].nodes = make(map[uint64]known)
 	}
@@ -70,6 +72,7 @@ func (t *table) forget(id, n uint64) {
 	k.refs -= n
 	if k.node.Forget(n) || k.refs == 0 {
 		delete(s.nodes, id)
+		t.ledger.forget(id)
 		return
 	}
 	s.nodes[id] = k

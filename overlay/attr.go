@@ -221,7 +221,9 @@ func (o *Overlay) contentAttr(a *tree.Attr, x *meta.Rec) error {
 		}
 		a.Size, a.Blocks, a.Blksize = uint64(st.Size), uint64(st.Blocks), st.Blksize
 		a.Mtime = ns(st.Mtime)
-		a.Ctime = ns(max(x.Ctime, st.Ctime))
+		if st.Mtime != x.Mtime { // written to since the times were set
+			a.Ctime = ns(max(x.Ctime, st.Ctime))
+		}
 	}
 	return nil
 }

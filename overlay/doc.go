@@ -45,7 +45,8 @@
 // # Contract
 //
 // When a method that changes something returns nil, the change survives SIGKILL
-// of the process; after Fsync or Syncfs a power cut too. ENOSPC changes nothing.
+// of the process; after Fsync or Syncfs a power cut too. WritePages leaves the times
+// to a kernel that owns them. ENOSPC changes nothing.
 // Any other failure to write the log makes the view read-only (EROFS).
 //
 // Edits in the base show at once in directories that are watched (inotify) and

@@ -19,7 +19,7 @@ import (
 )
 
 // workspace makes a base with a few files and a view of it.
-func workspace(t *testing.T) (base, dir, mnt string, o *overlay.Overlay) {
+func workspace(t *testing.T, mode fs.Options) (base, dir, mnt string, o *overlay.Overlay) {
 	t.Helper()
 	base, dir = t.TempDir(), filepath.Join(t.TempDir(), "changes")
 	for p, s := range map[string]string{
@@ -31,16 +31,16 @@ func workspace(t *testing.T) (base, dir, mnt string, o *overlay.Overlay) {
 	if err := os.Link(base+"/f", base+"/f2"); err != nil {
 		t.Fatal(err)
 	}
-	o, mnt = view(t, base, dir)
+	o, mnt = view(t, base, dir, mode)
 	return base, dir, mnt, o
 }
 
 // view opens and mounts; the end of the test closes and checks.
-func view(t *testing.T, base, dir string) (*overlay.Overlay, string) {
+func view(t *testing.T, base, dir string, mode fs.Options) (*overlay.Overlay, string) {
 	t.Helper()
 	t.Cleanup(func() { check.Test(t, dir) })
 	o := open(t, base, dir)
-	return o, fstest.Mount(t, o, fs.Options{})
+	return o, fstest.Mount(t, o, mode)
 }
 
 func write(t *testing.T, p, s string) {
@@ -89,8 +89,10 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("never: %s", what)
 }
 
-func TestNumbersStay(t *testing.T) {
-	base, dir, mnt, o := workspace(t)
+func TestNumbersStay(t *testing.T) { fstest.Modes(t, numbersStay) }
+
+func numbersStay(t *testing.T, mode fs.Options) {
+	base, dir, mnt, o := workspace(t, mode)
 	c, d, own := ino(t, mnt+"/a/b/c.txt"), ino(t, mnt+"/a/b"), uint64(0)
 	if c != ino(t, base+"/a/b/c.txt") {
 		t.Fatal("an untouched file has not the number of the base")
@@ -129,13 +131,15 @@ func TestNumbersStay(t *testing.T) {
 			}
 			return err
 		}))
-		_, again := view(t, base, copyDir)
+		_, again := view(t, base, copyDir, mode)
 		same(again)
 	})
 }
 
-func TestSnapshotStaysWhileWritersGoOn(t *testing.T) {
-	_, _, mnt, o := workspace(t)
+func TestSnapshotStaysWhileWritersGoOn(t *testing.T) { fstest.Modes(t, snapshotStaysWhileWritersGoOn) }
+
+func snapshotStaysWhileWritersGoOn(t *testing.T, mode fs.Options) {
+	_, _, mnt, o := workspace(t, mode)
 	write(t, mnt+"/big", strings.Repeat("x", 200000))
 	write(t, mnt+"/small", "before")
 	s, err := o.Freeze()
@@ -168,8 +172,10 @@ func TestSnapshotStaysWhileWritersGoOn(t *testing.T) {
 	}
 }
 
-func TestBaseEditsShow(t *testing.T) {
-	base, _, mnt, _ := workspace(t)
+func TestBaseEditsShow(t *testing.T) { fstest.Modes(t, baseEditsShow) }
+
+func baseEditsShow(t *testing.T, mode fs.Options) {
+	base, _, mnt, _ := workspace(t, mode)
 	if _, err := os.ReadDir(mnt + "/a/b"); err != nil {
 		t.Fatal(err)
 	}
@@ -205,8 +211,10 @@ func TestBaseEditsShow(t *testing.T) {
 	})
 }
 
-func TestLinksOfTheBaseStayTogether(t *testing.T) {
-	base, _, mnt, _ := workspace(t)
+func TestLinksOfTheBaseStayTogether(t *testing.T) { fstest.Modes(t, linksOfTheBaseStayTogether) }
+
+func linksOfTheBaseStayTogether(t *testing.T, mode fs.Options) {
+	base, _, mnt, _ := workspace(t, mode)
 	write(t, mnt+"/f", "by the first name")
 	if got := read(t, mnt+"/f2"); got != "by the first name" {
 		t.Errorf("by the second name: %q", got)
@@ -223,8 +231,10 @@ func TestLinksOfTheBaseStayTogether(t *testing.T) {
 	}
 }
 
-func TestDiscard(t *testing.T) {
-	_, _, mnt, o := workspace(t)
+func TestDiscard(t *testing.T) { fstest.Modes(t, discardShowsTheBase) }
+
+func discardShowsTheBase(t *testing.T, mode fs.Options) {
+	_, _, mnt, o := workspace(t, mode)
 	write(t, mnt+"/a/b/c.txt", "changed")
 	must(t, os.Remove(mnt+"/a/b/d.txt"))
 	must(t, os.Rename(mnt+"/a/b", mnt+"/moved"))
@@ -258,7 +268,9 @@ func TestDiscard(t *testing.T) {
 	})
 }
 
-func TestFullDisk(t *testing.T) {
+func TestFullDisk(t *testing.T) { fstest.Modes(t, fullDisk) }
+
+func fullDisk(t *testing.T, mode fs.Options) {
 	if os.Getuid() != 0 {
 		t.Skip("mounting a small disk needs root")
 	}
@@ -271,18 +283,22 @@ func TestFullDisk(t *testing.T) {
 	})
 	base := t.TempDir()
 	write(t, base+"/kept", "kept")
-	o, mnt := view(t, base, disk+"/changes")
+	o, mnt := view(t, base, disk+"/changes", mode)
 	write(t, mnt+"/first", strings.Repeat("f", 100000))
 	var err error
 	f, cerr := os.Create(mnt + "/filler")
 	must(t, cerr)
 	for chunk := bytes.Repeat([]byte("z"), 1<<20); err == nil; {
-		_, err = f.Write(chunk)
+		if _, err = f.Write(chunk); err == nil && mode.Writeback {
+			err = f.Sync() // a write is into the cache
+		}
 	}
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("full disk: %v", err)
 	}
-	must(t, f.Close())
+	if err := f.Close(); err != nil && !mode.Writeback {
+		t.Fatal(err)
+	}
 	for i := range 100 {
 		must(t, os.WriteFile(mnt+"/small"+string(rune('a'+i%26)), nil, 0o644))
 	}

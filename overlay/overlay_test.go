@@ -29,15 +29,17 @@ func open(t *testing.T, base, dir string) *overlay.Overlay {
 }
 
 func TestConformance(t *testing.T) {
-	base, dir := t.TempDir(), t.TempDir()
-	o := open(t, base, dir)
-	mnt := fstest.Mount(t, o, fs.Options{AllowOther: true})
-	fstest.Run(t, mnt)
+	fstest.Modes(t, func(t *testing.T, mode fs.Options) {
+		mode.AllowOther = true
+		fstest.Run(t, fstest.Mount(t, open(t, t.TempDir(), t.TempDir()), mode))
+	})
 }
 
 func TestPosix(t *testing.T) {
-	o := open(t, t.TempDir(), t.TempDir())
-	fstest.Posix(t, fstest.Mount(t, o, fs.Options{AllowOther: true}))
+	fstest.Modes(t, func(t *testing.T, mode fs.Options) {
+		mode.AllowOther = true
+		fstest.Posix(t, fstest.Mount(t, open(t, t.TempDir(), t.TempDir()), mode))
+	})
 }
 
 func TestSmoke(t *testing.T) {

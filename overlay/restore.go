@@ -568,7 +568,7 @@ func (r *restoring) content(was tree.File, now *fileNode, size int64) error {
 			if err != nil {
 				return err
 			}
-			err = now.write(buf[:n], off, false)
+			err = now.write(buf[:n], off, false, false)
 			release()
 			if err != nil {
 				return err

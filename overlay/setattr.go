@@ -154,6 +154,9 @@ func (d *draft) setTimes(in *tree.SetAttr, now int64) {
 	if in.Valid&tree.SetMtime != 0 {
 		d.Mtime = nanos(in.Mtime)
 	}
+	if in.Valid&tree.SetCtime != 0 {
+		d.Ctime = nanos(in.Ctime)
+	}
 }
 
 // nanos is t in ns since 1970, at the limits of that when it is beyond them.

@@ -9,13 +9,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"astrid/fs"
 	"astrid/overlay"
 )
 
 // TestStillWhileWritersSaveByRename reads every file of a directory whose files
 // are replaced all the time.
 func TestStillWhileWritersSaveByRename(t *testing.T) {
-	_, _, mnt, o := workspace(t)
+	_, _, mnt, o := workspace(t, fs.Options{})
 	const files = 20
 	for i := range files {
 		write(t, fmt.Sprintf("%s/d/%d", mnt, i), "first")

@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"errors"
 	"maps"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,39 @@ func (f *fileNode) WriteAt(c *tree.Caller, p []byte, off int64, atEnd, killPriv 
 	by := f.o.by(c)
 	f.io.Lock()
 	defer f.io.Unlock()
+	n, err := f.put(p, off, atEnd, killPriv, false)
+	if n > 0 {
+		f.signWrite(by)
+	}
+	return n, err
+}
+
+// WritePages writes p at off and leaves the times as they are, unless the content
+// was the base's: then they say that it was changed, whoever dies next.
+func (f *fileNode) WritePages(c *tree.Caller, p []byte, off int64, killPriv bool) (int, error) {
+	if off < 0 || off > maxFile-int64(len(p)) {
+		return 0, unix.EFBIG
+	}
+	if err := f.o.allowTo(f.ino, int64(len(p))); err != nil {
+		return 0, err
+	}
+	by := f.o.by(c)
+	f.io.Lock()
+	defer f.io.Unlock()
+	f.o.mu.RLock()
+	_, x := f.o.rec(f.ino)
+	keep := x != nil && x.Where != meta.Below
+	f.o.mu.RUnlock()
+	n, err := f.put(p, off, false, killPriv, keep)
+	if n > 0 {
+		f.signWrite(by)
+	}
+	return n, err
+}
+
+// put makes the content the view's own and writes into it. Preconditions: f.io is
+// held for writing.
+func (f *fileNode) put(p []byte, off int64, atEnd, killPriv, keepTimes bool) (int, error) {
 	release, err := f.take()
 	if err != nil {
 		return 0, err
@@ -37,23 +71,22 @@ func (f *fileNode) WriteAt(c *tree.Caller, p []byte, off int64, atEnd, killPriv 
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if err := f.write(p, off, atEnd); err != nil {
+	if err := f.write(p, off, atEnd, keepTimes); err != nil {
 		return 0, err
 	}
-	f.signWrite(by)
 	return len(p), nil
 }
 
 // write writes into content that is the top layer's own. Preconditions: f.io is
 // held for writing.
-func (f *fileNode) write(p []byte, off int64, atEnd bool) error {
+func (f *fileNode) write(p []byte, off int64, atEnd, keepTimes bool) error {
 	id, size := f.ownContent()
 	if id == 0 {
 		if atEnd {
 			off = size
 		}
 		if off+int64(len(p)) <= meta.MaxInline {
-			return f.writeInline(p, off)
+			return f.writeInline(p, off, keepTimes)
 		}
 		var err error
 		if id, err = f.spill(size); err != nil {
@@ -65,14 +98,20 @@ func (f *fileNode) write(p []byte, off int64, atEnd bool) error {
 		return err
 	}
 	defer f.o.fds.put(fd)
-	if atEnd {
-		var st layer.Stat
+	var st layer.Stat
+	if atEnd || keepTimes {
 		if err := layer.Statx(fd.fd, "", &st); err != nil {
 			return err
 		}
+	}
+	if atEnd {
 		off = st.Size
 	}
-	return pwrite(fd.fd, p, off)
+	err = pwrite(fd.fd, p, off)
+	if keepTimes {
+		err = errors.Join(err, layer.Utimes(fd.fd, layer.Omit, st.Mtime))
+	}
+	return err
 }
 
 // ownContent returns the data file of f, or 0 and the size of the inline
@@ -90,9 +129,20 @@ func (f *fileNode) ownContent() (data uint64, inline int64) {
 	return 0, x.Size
 }
 
-func (f *fileNode) writeInline(p []byte, off int64) error {
+func (f *fileNode) writeInline(p []byte, off int64, keepTimes bool) error {
 	return f.o.change(func() error {
-		f.o.tx.Write(f.ino, off, p, f.o.now())
+		if !keepTimes {
+			f.o.tx.Write(f.ino, off, p, f.o.now())
+			return nil
+		}
+		_, x := f.o.rec(f.ino)
+		if x == nil {
+			return unix.EIO
+		}
+		f.o.tx.Write(f.ino, off, p, x.Mtime)
+		if x.Ctime != x.Mtime {
+			f.o.tx.Attr(x)
+		}
 		return nil
 	}, nil)
 }

@@ -66,6 +66,18 @@ func (f *file) WriteAt(_ *tree.Caller, p []byte, off int64, atEnd, killPriv bool
 	return len(p), nil
 }
 
+// WritePages implements tree.PageWriter.
+func (f *file) WritePages(c *tree.Caller, p []byte, off int64, killPriv bool) (int, error) {
+	f.t.mu.Lock()
+	mtime, ctime := f.attr.Mtime, f.attr.Ctime
+	f.t.mu.Unlock()
+	n, err := f.WriteAt(c, p, off, false, killPriv)
+	f.t.mu.Lock()
+	defer f.t.mu.Unlock()
+	f.attr.Mtime, f.attr.Ctime = mtime, ctime
+	return n, err
+}
+
 func (f *file) writeLocked(p []byte, off int64) {
 	for done := 0; done < len(p); {
 		at := off + int64(done)

@@ -15,21 +15,30 @@ func TestMain(m *testing.M) { fstest.Main(m) }
 func writable() *mem.Tree { return mem.New(mem.Options{TTL: time.Hour}) }
 
 func TestPosix(t *testing.T) {
-	fstest.Posix(t, fstest.Mount(t, writable(), fs.Options{AllowOther: true}))
+	fstest.Modes(t, func(t *testing.T, mode fs.Options) {
+		mode.AllowOther = true
+		fstest.Posix(t, fstest.Mount(t, writable(), mode))
+	})
 }
 
-func TestSuite(t *testing.T) {
+func TestSuite(t *testing.T) { fstest.Modes(t, suite) }
+
+func suite(t *testing.T, mode fs.Options) {
 	m := writable()
 	t.Cleanup(func() { // runs after the unmount
 		if n := m.Held(); n != 0 {
 			t.Errorf("%d references were not given back", n)
 		}
 	})
-	fstest.Run(t, fstest.Mount(t, m, fs.Options{AllowOther: true}))
+	mode.AllowOther = true
+	fstest.Run(t, fstest.Mount(t, m, mode))
 }
 
 func TestSuiteUncached(t *testing.T) {
-	fstest.Run(t, fstest.Mount(t, mem.New(mem.Options{}), fs.Options{AllowOther: true}))
+	fstest.Modes(t, func(t *testing.T, mode fs.Options) {
+		mode.AllowOther = true
+		fstest.Run(t, fstest.Mount(t, mem.New(mem.Options{}), mode))
+	})
 }
 
 // TestSuiteOnDisk holds the suite itself to a file system that is right.

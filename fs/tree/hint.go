@@ -13,3 +13,10 @@ type WriteMayBlock interface {
 type Dots interface {
 	DotInos() (self, parent uint64)
 }
+
+// PageWriter is an optional method of a File. WritePages is WriteAt for pages of a
+// kernel that owns the times of the file (write-back): it says those itself, before
+// or after, so they stay as they are where the file already was one of its own.
+type PageWriter interface {
+	WritePages(c *Caller, p []byte, off int64, killPriv bool) (int, error)
+}

@@ -79,6 +79,7 @@ func (e *entry) describe() wire.Session {
 		Name: e.name, Base: e.record.Dir, Workspace: h.Workspace(e.name),
 		State: e.state, Created: e.record.Created, Since: e.since.UTC(), Restarts: e.crashes, Note: e.note,
 		Parent: e.record.Parent,
+		Modes:  e.record.Modes,
 	}
 	if e.proc != nil {
 		s.PID = e.proc.pid
@@ -100,6 +101,28 @@ func (e *entry) want(want string) error {
 	}
 	e.mu.Lock()
 	e.record.Want = want
+	e.mu.Unlock()
+	return nil
+}
+
+// choose records the modes that req asks for. The caller holds life.
+func (e *entry) choose(req wire.Up) error {
+	e.mu.Lock()
+	record, state := e.record, e.state
+	e.mu.Unlock()
+	modes := record.Modes.Asked(req)
+	switch {
+	case modes == record.Modes:
+		return nil
+	case state != stopped && state != failed:
+		return fault.New(fault.Busy, "session %s is up, and a view changes its way of writing only while it is down; run astrid down --session %s, then astrid up again", e.name, e.name)
+	}
+	record.Modes = modes
+	if err := saveRecord(e.t.cfg.Home, record); err != nil {
+		return fault.Wrap(fault.KindOf(err), err, "record how session %s is to be brought up", e.name)
+	}
+	e.mu.Lock()
+	e.record.Modes = modes
 	e.mu.Unlock()
 	return nil
 }

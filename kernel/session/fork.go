@@ -33,7 +33,7 @@ func (t *Table) Fork(ctx context.Context, session string, req wire.ForkRequest) 
 	if err != nil {
 		return wire.Session{}, err
 	}
-	if err := e.up(ctx); err != nil {
+	if err := e.up(ctx, wire.Up{}); err != nil {
 		if ctx.Err() == nil {
 			t.unmake(e)
 		}

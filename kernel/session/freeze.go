@@ -18,6 +18,11 @@ const (
 	partTime   = 10 * time.Second
 )
 
+// barriers is how often the view is asked for its statfs. The machine hands over at
+// most so many pages at a time (an ordinary user's view: max_user_bgreq of the fuse
+// module, thousands) and the next ones after those; each answer is one such turn.
+const barriers = 64
+
 // settlePages brings what programs wrote through shared mappings into the view
 // server: syncfs makes the machine queue the writes, and statfs is answered
 // only after every request that was queued before it. It runs aside, because a
@@ -40,6 +45,18 @@ func (e *entry) settlePages(ctx context.Context, patience time.Duration) error {
 	}
 }
 
+// fresh brings what programs have written to the view server before it is asked
+// about that: in a writeback session the machine may still have it.
+func (e *entry) fresh(ctx context.Context) error {
+	e.mu.Lock()
+	collects := e.record.Writeback && e.state == running && e.foreign == ""
+	e.mu.Unlock()
+	if !collects {
+		return nil
+	}
+	return e.settlePages(ctx, settleTime)
+}
+
 func syncView(workspace string) error {
 	dir, err := unix.Open(filepath.Dir(workspace), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -58,8 +75,10 @@ func syncView(workspace string) error {
 		return fmt.Errorf("syncfs: %w", err)
 	}
 	var st unix.Statfs_t
-	if err := unix.Fstatfs(root, &st); err != nil {
-		return fmt.Errorf("statfs: %w", err)
+	for range barriers {
+		if err := unix.Fstatfs(root, &st); err != nil {
+			return fmt.Errorf("statfs: %w", err)
+		}
 	}
 	if st.Type != unix.FUSE_SUPER_MAGIC {
 		return fmt.Errorf("the view is not mounted")

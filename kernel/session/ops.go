@@ -23,6 +23,9 @@ func (t *Table) Status(ctx context.Context, session string) (wire.Status, error)
 	}
 	var st wire.Status
 	if e.answers() {
+		if err := e.fresh(ctx); err != nil {
+			return wire.Status{}, err
+		}
 		if err := e.call(ctx, wire.ViewStatus, nil, &st); err != nil {
 			return wire.Status{}, err
 		}
@@ -40,7 +43,7 @@ func (e *entry) answers() bool {
 
 // Changes lists what a view says against its base.
 func (t *Table) Changes(ctx context.Context, session string, req wire.ChangesRequest) (wire.ChangesReply, error) {
-	return callFor[wire.ChangesReply](ctx, t, session, wire.ViewChanges, req)
+	return freshFor[wire.ChangesReply](ctx, t, session, wire.ViewChanges, req)
 }
 
 // Patch writes what a view says against its base as a git patch.
@@ -56,6 +59,9 @@ func (t *Table) Hunks(ctx context.Context, session string, req wire.HunksRequest
 // chunks performs an operation that answers with bytes.
 func (t *Table) chunks(ctx context.Context, session, op string, req any, w io.Writer) error {
 	e, err := t.find(session)
+	if err == nil {
+		err = e.fresh(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -146,7 +152,7 @@ func (t *Table) History(ctx context.Context, session string, req wire.HistoryReq
 
 // Conflicts lists what stands in the way of a commit.
 func (t *Table) Conflicts(ctx context.Context, session string, req wire.ConflictsRequest) ([]wire.ConflictInfo, error) {
-	return callFor[[]wire.ConflictInfo](ctx, t, session, wire.ViewDispute, req)
+	return freshFor[[]wire.ConflictInfo](ctx, t, session, wire.ViewDispute, req)
 }
 
 // Side writes one version of a file in conflict.
@@ -166,6 +172,9 @@ func (t *Table) Resolve(ctx context.Context, session string, req wire.ResolveReq
 // Discard drops changes from a view.
 func (t *Table) Discard(ctx context.Context, session string, req wire.DiscardRequest) (wire.DiscardReply, error) {
 	e, err := t.find(session)
+	if err == nil {
+		err = e.fresh(ctx)
+	}
 	if err != nil {
 		return wire.DiscardReply{}, err
 	}
@@ -189,6 +198,19 @@ func callFor[Out any](ctx context.Context, t *Table, session, op string, in any)
 		err = e.call(ctx, op, in, &out)
 	}
 	return out, err
+}
+
+// freshFor is callFor with what programs have written up to the call.
+func freshFor[Out any](ctx context.Context, t *Table, session, op string, in any) (Out, error) {
+	e, err := t.find(session)
+	if err == nil {
+		err = e.fresh(ctx)
+	}
+	if err != nil {
+		var none Out
+		return none, err
+	}
+	return callFor[Out](ctx, t, session, op, in)
 }
 
 // outcomeTime is how long an operation whose caller has gone is waited for.

@@ -29,7 +29,7 @@ func (t *Table) Retire(ctx context.Context) error {
 func (t *Table) bringBack(ctx context.Context, ended []*entry, refused error) error {
 	failed := []error{refused}
 	for _, e := range ended {
-		if err := e.up(ctx); err != nil {
+		if err := e.up(ctx, wire.Up{}); err != nil {
 			failed = append(failed, err)
 		}
 	}

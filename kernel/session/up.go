@@ -25,11 +25,11 @@ func (t *Table) Up(ctx context.Context, req wire.Up) (wire.Session, error) {
 	if err != nil {
 		return wire.Session{}, err
 	}
-	e, made, err := t.provide(ws, req.Session)
+	e, made, err := t.provide(ws, req)
 	if err != nil {
 		return wire.Session{}, err
 	}
-	if err := e.up(ctx); err != nil {
+	if err := e.up(ctx, req); err != nil {
 		if made && ctx.Err() == nil {
 			t.unmake(e)
 		}
@@ -39,7 +39,8 @@ func (t *Table) Up(ctx context.Context, req wire.Up) (wire.Session, error) {
 }
 
 // provide finds the session for ws, or makes it.
-func (t *Table) provide(ws workspace, name string) (e *entry, made bool, err error) {
+func (t *Table) provide(ws workspace, req wire.Up) (e *entry, made bool, err error) {
+	name := req.Session
 	t.making.Lock()
 	defer t.making.Unlock()
 	if t.isClosed() {
@@ -54,7 +55,7 @@ func (t *Table) provide(ws workspace, name string) (e *entry, made bool, err err
 	} else {
 		name = home.Unique(home.NameFor(ws.dir), t.occupied)
 	}
-	e, err = t.create(ws, name)
+	e, err = t.create(ws, name, wire.Modes{}.Asked(req))
 	return e, err == nil, err
 }
 
@@ -91,7 +92,7 @@ func (e *entry) mustBeOn(ws workspace) error {
 }
 
 // create writes a session to the disk and puts it into the table.
-func (t *Table) create(ws workspace, name string) (*entry, error) {
+func (t *Table) create(ws workspace, name string, modes wire.Modes) (*entry, error) {
 	h := t.cfg.Home
 	if exists(h.TempDir(name)) {
 		return nil, fault.New(fault.Exists, "%s is left from a session whose record cannot be read; look at it, move it away, and try again", h.TempDir(name))
@@ -101,7 +102,7 @@ func (t *Table) create(ws workspace, name string) (*entry, error) {
 	}
 	record := wire.SessionRecord{
 		Name: name, Dir: ws.dir, Dev: ws.dev, Ino: ws.ino, Boot: bootID(),
-		Created: time.Now().UTC(), Want: wire.WantUp,
+		Created: time.Now().UTC(), Want: wire.WantUp, Modes: modes,
 	}
 	err := makeNonce(h, name)
 	if err == nil {
@@ -141,12 +142,15 @@ func (t *Table) unmake(e *entry) {
 // up makes the session run and waits for its view. Somebody asked for it, so
 // crashes before that do not count; a view that was failing when they asked is
 // tried once more.
-func (e *entry) up(ctx context.Context) error {
+func (e *entry) up(ctx context.Context, req wire.Up) error {
 	unlock, err := e.lock(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	if err := e.choose(req); err != nil {
+		return err
+	}
 	e.pardon()
 	raised, err := e.tryUp(ctx)
 	if err == nil || raised || ctx.Err() != nil {

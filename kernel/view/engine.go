@@ -41,7 +41,7 @@ func (s *server) openEngine(ctx context.Context) (*overlaid, error) {
 
 // openMount mounts the view.
 func (s *server) openMount(_ context.Context, eng *overlaid) (mount, error) {
-	return serveTree(s.workspace(), eng.tree, fs.Options{Log: s.log})
+	return serveTree(s.workspace(), eng.tree, fs.Options{Log: s.log, Writeback: s.record.Writeback})
 }
 
 // hidden is Astrid's home as a path below dir, if it lies there: a view must

@@ -13,6 +13,23 @@ type Up struct {
 	Session string `json:"session,omitempty"` // wanted name; empty: derived from Dir
 	// Confirmed says that the user agreed to a workspace that needs it ("/" or $HOME).
 	Confirmed bool `json:"confirmed,omitzero"`
+	// Writeback chooses Modes.Writeback; nil leaves it as the session has it.
+	Writeback *bool `json:"writeback,omitempty"`
+}
+
+// Modes are what a session was made with and keeps; none of them changes while its
+// view is up.
+type Modes struct {
+	// Writeback lets the machine collect what programs write until close or fsync.
+	Writeback bool `json:"writeback,omitzero"`
+}
+
+// Asked returns m with what u chooses.
+func (m Modes) Asked(u Up) Modes {
+	if u.Writeback != nil {
+		m.Writeback = *u.Writeback
+	}
+	return m
 }
 
 // Session describes one session.
@@ -27,6 +44,7 @@ type Session struct {
 	Restarts  int       `json:"restarts"`
 	Note      string    `json:"note,omitempty"`   // why failed; advice
 	Parent    string    `json:"parent,omitempty"` // the session that this is a fork of
+	Modes
 }
 
 // Status is what `astrid status` says of one session.

@@ -25,6 +25,7 @@ type SessionRecord struct {
 	Created time.Time `json:"created"`
 	Parent  string    `json:"parent,omitempty"` // the session that this is a fork of
 	Want    string    `json:"want"`             // WantUp or WantDown: what the kernel is to make true
+	Modes
 }
 
 // Words of SessionRecord.Want.

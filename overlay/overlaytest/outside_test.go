@@ -170,14 +170,19 @@ func TestOutside(t *testing.T) {
 
 // TestOutsideView edits the base below a view that is mounted, whose kernel
 // caches what it is not told to forget.
-func TestOutsideView(t *testing.T) {
+func TestOutsideView(t *testing.T) { outsideView(t, "") }
+
+// TestOutsideViewWriteback does with a kernel that owns sizes and times.
+func TestOutsideViewWriteback(t *testing.T) { outsideView(t, writeback) }
+
+func outsideView(t *testing.T, mode string) {
 	if err := fs.Preflight(); err != nil {
 		t.Skipf("no FUSE mounts here: %v", err)
 	}
 	cases(t, 5)
 	rapid.Check(t, func(t *rapid.T) {
 		o := newOutsideCase(t)
-		m, err := newMounted(o.Base, o.Dir, filepath.Join(o.root, "mnt"))
+		m, err := newMounted(o.Base, o.Dir, filepath.Join(o.root, "mnt"), mode)
 		o.must(err)
 		o.View = m
 		closed := false

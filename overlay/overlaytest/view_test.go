@@ -25,7 +25,10 @@ import (
 const (
 	partServe   = "serve"
 	childMntEnv = "ASTRID_OVERLAYTEST_MNT"
-	patience    = 20 * time.Second
+	// childModeEnv, when set to writeback, is the mode of writing of the mount.
+	childModeEnv = "ASTRID_OVERLAYTEST_MODE"
+	writeback    = "writeback"
+	patience     = 20 * time.Second
 )
 
 // serve is the other process of mounted: it mounts a view and answers lines.
@@ -34,7 +37,7 @@ func serve() error {
 	if err != nil {
 		return err
 	}
-	s, err := fs.Mount(os.Getenv(childMntEnv), o, fs.Options{})
+	s, err := fs.Mount(os.Getenv(childMntEnv), o, fs.Options{Writeback: os.Getenv(childModeEnv) == writeback})
 	if err != nil {
 		return errors.Join(err, o.Close())
 	}
@@ -70,15 +73,16 @@ func obey(o *overlay.Overlay, line string) string {
 // mounted drives a view through its mount, which another process serves.
 type mounted struct {
 	*Posix
-	base, dir, mnt string
-	cmd            *exec.Cmd
-	in             io.WriteCloser
-	out            *bufio.Scanner
-	stderr         strings.Builder
+	base, dir, mnt, mode string
+
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *bufio.Scanner
+	stderr strings.Builder
 }
 
-func newMounted(base, dir, mnt string) (*mounted, error) {
-	m := &mounted{base: base, dir: dir, mnt: mnt}
+func newMounted(base, dir, mnt, mode string) (*mounted, error) {
+	m := &mounted{base: base, dir: dir, mnt: mnt, mode: mode}
 	if err := os.MkdirAll(mnt, 0o755); err != nil {
 		return nil, err
 	}
@@ -92,7 +96,7 @@ func (m *mounted) start() error {
 	}
 	m.stderr.Reset()
 	m.cmd = exec.Command(exe)
-	m.cmd.Env = childEnviron(partServe, m.base, m.dir, childMntEnv+"="+m.mnt)
+	m.cmd.Env = childEnviron(partServe, m.base, m.dir, childMntEnv+"="+m.mnt, childModeEnv+"="+m.mode)
 	m.cmd.Stderr = &m.stderr
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if m.in, err = m.cmd.StdinPipe(); err != nil {
@@ -150,14 +154,20 @@ func (m *mounted) kill() {
 }
 
 // TestView drives a view through the kernel.
-func TestView(t *testing.T) {
+func TestView(t *testing.T) { driveView(t, "") }
+
+// TestViewWriteback does with the kernel's write-back cache. What is closed is with
+// the server: a kill loses nothing of it.
+func TestViewWriteback(t *testing.T) { driveView(t, writeback) }
+
+func driveView(t *testing.T, mode string) {
 	if err := fs.Preflight(); err != nil {
 		t.Skipf("no FUSE mounts here: %v", err)
 	}
 	cases(t, 25)
 	rapid.Check(t, func(t *rapid.T) {
 		c := NewCase(t, growSteps, Limits{})
-		m, err := newMounted(c.Base, c.Dir, filepath.Join(c.root, "mnt"))
+		m, err := newMounted(c.Base, c.Dir, filepath.Join(c.root, "mnt"), mode)
 		c.must(err)
 		closed := false
 		defer func() {

@@ -30,6 +30,7 @@ const (
 	nameOverlay = "overlayfs"
 	nameFuse    = "fuse-overlayfs"
 	nameView    = "view"
+	nameCollect = "view --writeback"
 )
 
 func candidates(b *bench) []system {
@@ -38,7 +39,9 @@ func candidates(b *bench) []system {
 		&native{bound: bound{at: at, from: filepath.Join(b.work, "native")}, base: b.base},
 		&layered{at: at, base: b.base, data: filepath.Join(b.work, "overlayfs"), with: mountOverlay, called: nameOverlay},
 		&layered{at: at, base: b.base, data: filepath.Join(b.work, "fuse"), with: mountFuseOverlay, called: nameFuse},
-		&view{bound: bound{at: at}, base: b.base, home: filepath.Join(b.work, "home"), astrid: b.opt.astrid},
+		&view{bound: bound{at: at}, base: b.base, home: filepath.Join(b.work, "home"), astrid: b.opt.astrid, called: nameView},
+		&view{bound: bound{at: at}, base: b.base, home: filepath.Join(b.work, "home"), astrid: b.opt.astrid, called: nameCollect,
+			options: []string{"--writeback"}},
 	}
 }
 

@@ -11,11 +11,12 @@ import (
 // view is Astrid's, through the real program, with a home of its own.
 type view struct {
 	bound
-	base, home, astrid string
-	up                 bool
+	base, home, astrid, called string
+	options                    []string // of astrid up
+	up                         bool
 }
 
-func (*view) name() string { return nameView }
+func (v *view) name() string { return v.called }
 
 // call runs the program and returns what it prints.
 func (v *view) call(ctx context.Context, args ...string) (string, error) {
@@ -33,7 +34,7 @@ func (v *view) mount(ctx context.Context) (string, error) {
 	if err := os.MkdirAll(v.home, 0o700); err != nil {
 		return "", err
 	}
-	out, err := v.call(ctx, "up", "--session", "bench", v.base)
+	out, err := v.call(ctx, append([]string{"up", "--session", "bench", v.base}, v.options...)...)
 	if err != nil {
 		return "", err
 	}

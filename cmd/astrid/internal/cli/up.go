@@ -28,10 +28,13 @@ directory: the nearest directory upwards with a .astrid, else with a .git, else
 with an ASTRID.md, else the current directory itself.
 
 Doing it again is harmless, and after a crash or a reboot it brings everything
-back that the view had acknowledged.`
+back that the view had acknowledged: what a write returned for. With --writeback
+the machine collects what is written, which makes many small writes several times
+faster; then only what was closed or synced is sure to outlive the view's server.
+The session keeps that until astrid up --writeback=false, after astrid down.`
 
 func (a *app) upCommand() *cobra.Command {
-	var foreground, yes bool
+	var foreground, yes, writeback bool
 	var brake brakeFlags
 	cmd := &cobra.Command{
 		Use:   "up [DIR]",
@@ -39,12 +42,16 @@ func (a *app) upCommand() *cobra.Command {
 		Long:  upHelp,
 		Example: `  cd "$(astrid up)"                      work in a view of this project
   astrid up ~/src/site --session draft   a second view of it, by name
+  astrid up --writeback                  small writes are fast, and safe from close on
   astrid up --foreground                 keep the kernel here; Ctrl-C ends it`,
 		Args: upTo(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req, err := a.upRequest(cmd.Context(), args, yes)
 			if err != nil {
 				return err
+			}
+			if cmd.Flags().Changed("writeback") {
+				req.Writeback = &writeback
 			}
 			limits, limited, err := brake.request(cmd, "max-")
 			switch {
@@ -62,6 +69,7 @@ func (a *app) upCommand() *cobra.Command {
 	}
 	brake.limits(cmd, "max-")
 	cmd.Flags().BoolVar(&foreground, "foreground", false, "keep the kernel in the foreground")
+	cmd.Flags().BoolVar(&writeback, "writeback", false, "let the machine collect writes until close or fsync")
 	cmd.Flags().BoolVar(&yes, "yes", false, "agree to a workspace as large as / or the home directory")
 	return cmd
 }

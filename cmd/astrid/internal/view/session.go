@@ -45,6 +45,9 @@ func Status(w io.Writer, st wire.Status, s Style) error {
 		fmt.Fprintf(out, " for %s", ago(st.Uptime))
 	}
 	fmt.Fprintf(out, "\nworkspace  %s\nview       %s\n", plain(st.Base), plain(st.Workspace))
+	if st.Writeback {
+		fmt.Fprintln(out, "writes     collected by the machine; safe from close or fsync on")
+	}
 	if st.State == "running" {
 		running(out, st, s)
 	}
