@@ -25,7 +25,8 @@
 // log line with the stack, and one more in Server.Panics; the mount lives.
 //
 // STATFS of a view is answered only after every change read before it has been
-// applied: after syncfs(2), statfs(2) is the barrier that a freeze needs.
+// applied: after syncfs(2), statfs(2) is the barrier that a freeze needs. With
+// Options.Writeback it comes before whatever replaces content in the tree, too.
 //
 // Changes that the tree publishes (Tree.Watch) are handed to one notifier
 // goroutine, never to the kernel from inside a request. An answer computed

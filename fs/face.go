@@ -177,6 +177,7 @@ func fillAttr(out *fuse.Attr, a *tree.Attr) {
 // StatFs describes the disk. The read loop has seen to it that every change
 // read before is applied.
 func (f *face) StatFs(_ <-chan struct{}, _ *fuse.InHeader, out *fuse.StatfsOut) fuse.Status {
+	f.ledger.settle()
 	var s tree.Statfs
 	if err := f.tree.Statfs(&s); err != nil {
 		return f.errno("statfs", 1, err)

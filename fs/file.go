@@ -60,7 +60,7 @@ func (f *face) writePart(cancel <-chan struct{}, in *fuse.WriteIn, off int64, p 
 	if st := f.ledger.begin(file); st != fuse.OK {
 		return 0, st
 	}
-	defer f.ledger.end(file)
+	defer f.ledger.endPages(file)
 	// A page written back has its offset, whatever descriptor it is sent with; and
 	// where the kernel owns the size, it alone knows where the end is.
 	atEnd := in.Flags&unix.O_APPEND != 0 && in.WriteFlags&fuse.WRITE_CACHE == 0 && f.ledger == nil

@@ -1,6 +1,8 @@
 package fs
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +23,7 @@ type ledger struct {
 	mu     sync.Mutex // leaf
 	clock  uint64     // counts changes of any file that have ended
 	belief map[uint64]*belief
+	open   map[uint64]tree.Node // of which pages came, and nothing is known since
 }
 
 // belief is about one file.
@@ -34,7 +37,9 @@ type belief struct {
 	expired bool   // the kernel has been made to look up again
 }
 
-func newLedger() *ledger { return &ledger{belief: make(map[uint64]*belief)} }
+func newLedger() *ledger {
+	return &ledger{belief: make(map[uint64]*belief), open: make(map[uint64]tree.Node)}
+}
 
 func (b *belief) fits(a *tree.Attr) bool { return b.size == a.Size && b.mtime == a.Mtime.UnixNano() }
 
@@ -83,6 +88,7 @@ func (l *ledger) judge(id uint64, a *tree.Attr, since uint64) (gen uint64, sure 
 	}
 	b.expired = false
 	b.set(a)
+	delete(l.open, id)
 	return b.gen, true
 }
 
@@ -113,24 +119,57 @@ func (l *ledger) begin(n tree.Node) fuse.Status {
 }
 
 func (l *ledger) end(n tree.Node) {
+	if l != nil {
+		l.look(n, l.ended(n))
+	}
+}
+
+// endPages is end after pages: many come in a row, and the times of the file after
+// them. What they made of the file is looked at then, or by settle.
+func (l *ledger) endPages(n tree.Node) {
 	if l == nil {
 		return
 	}
+	l.ended(n)
 	l.mu.Lock()
+	l.open[n.ID()] = n
+	l.mu.Unlock()
+}
+
+// ended notes the end of a change and returns its time.
+func (l *ledger) ended(n tree.Node) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	b := l.of(n.ID())
 	b.writing--
 	l.clock++
 	b.last = l.clock
-	at, idle := b.last, b.writing == 0
-	l.mu.Unlock()
+	return b.last
+}
+
+// look notes what a file is, unless it was changed after the given time.
+func (l *ledger) look(n tree.Node, at uint64) {
 	var a tree.Attr
-	if !idle || n.Getattr(&a) != nil {
+	err := n.Getattr(&a)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b := l.belief[n.ID()]; err == nil && b != nil && b.writing == 0 && b.last <= at {
+		b.set(&a)
+		delete(l.open, n.ID())
+	}
+}
+
+// settle looks at the files of which pages came, before the tree may change them
+// by itself.
+func (l *ledger) settle() {
+	if l == nil {
 		return
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if b.writing == 0 && b.last == at {
-		b.set(&a)
+	open, at := slices.Collect(maps.Values(l.open)), l.clock
+	l.mu.Unlock()
+	for _, n := range open {
+		l.look(n, at)
 	}
 }
 
@@ -162,6 +201,7 @@ func (l *ledger) forget(id uint64) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	delete(l.open, id)
 	if b := l.belief[id]; b != nil && b.gen > generation {
 		b.known, b.gen = false, b.gen+1
 	} else if b != nil && b.writing == 0 {
