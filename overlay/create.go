@@ -198,6 +198,9 @@ func (d *dirNode) Link(c *tree.Caller, target tree.Node, name string, out *tree.
 		return nil, err
 	}
 	by := o.by(c)
+	if err := o.pin(n); err != nil {
+		return nil, err
+	}
 	err := o.change(func() error {
 		if err := errors.Join(o.bind(&d.node), o.bind(n)); err != nil {
 			return err

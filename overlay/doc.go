@@ -23,6 +23,10 @@
 // are kept when the view changes it, or when a file made in the view takes its name by
 // a rename, as editors save: a merge begins with them.
 //
+// A file of the base that the view has moved, or in a directory that it has moved,
+// is found by its identity: when the base has it no more it reads ESTALE. Config.Pin
+// copies it before that can happen.
+//
 // Content of up to 64 KiB lives in the log, larger content in a data file per
 // object. Copy-up happens at the first change of content; changes of mode,
 // owner, times, xattrs and names copy nothing.

@@ -26,8 +26,11 @@ type Config struct {
 	// Hide names slash paths relative to Base that no view shows and no plan
 	// touches. .astrid/commit-* and .astrid/undo are hidden without being named.
 	Hide []string
-	Log  *slog.Logger     // nil: discarded
-	Now  func() time.Time // nil: time.Now
+	// Pin copies a file of the base when the view first says anything of it, and one
+	// in a directory that the view has moved when it is first read.
+	Pin bool
+	Log *slog.Logger     // nil: discarded
+	Now func() time.Time // nil: time.Now
 }
 
 // Overlay is a stack of layers over a base, served as a tree.Tree.

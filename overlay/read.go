@@ -12,6 +12,9 @@ func (f *fileNode) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, unix.EINVAL
 	}
+	if err := f.pinForRead(); err != nil {
+		return 0, err
+	}
 	for {
 		gen := f.o.hold.gen.Load()
 		f.io.RLock()

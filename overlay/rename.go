@@ -43,6 +43,14 @@ func (d *dirNode) Rename(c *tree.Caller, name string, newDir tree.Dir, newName s
 	}
 	by := d.o.by(c)
 	m := &move{o: d.o, from: d, to: to, name: name, dest: newName, flags: flags, now: d.o.now()}
+	if err := d.pinName(name); err != nil {
+		return err
+	}
+	if flags&tree.RenameExchange != 0 {
+		if err := to.pinName(newName); err != nil {
+			return err
+		}
+	}
 	if err := m.flushSource(); err != nil {
 		return err
 	}

@@ -29,6 +29,9 @@ func (n *node) Setattr(c *tree.Caller, in *tree.SetAttr, out *tree.Attr) error {
 		return err
 	}
 	by := n.o.by(c)
+	if err := n.o.pin(n); err != nil {
+		return err
+	}
 	if err := n.setMeta(in); err != nil {
 		return err
 	}
@@ -53,6 +56,11 @@ func (f *fileNode) Setattr(c *tree.Caller, in *tree.SetAttr, out *tree.Attr) err
 		}
 	}
 	if in.Valid&(permBits|timeBits) != 0 {
+		if f.o.cfg.Pin {
+			if err := f.makeOwn(); err != nil {
+				return err
+			}
+		}
 		if err := f.setMeta(in); err != nil {
 			return err
 		}

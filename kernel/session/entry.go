@@ -115,7 +115,7 @@ func (e *entry) choose(req wire.Up) error {
 	case modes == record.Modes:
 		return nil
 	case state != stopped && state != failed:
-		return fault.New(fault.Busy, "session %s is up, and a view changes its way of writing only while it is down; run astrid down --session %s, then astrid up again", e.name, e.name)
+		return fault.New(fault.Busy, "session %s is up, and its modes change only while it is down; run astrid down --session %s, then astrid up again", e.name, e.name)
 	}
 	record.Modes = modes
 	if err := saveRecord(e.t.cfg.Home, record); err != nil {

@@ -25,6 +25,7 @@ func (s *server) openEngine(ctx context.Context) (*overlaid, error) {
 		Base: s.record.Dir,
 		Dir:  s.cfg.Home.Layers(s.record.Name),
 		Hide: hidden(s.record.Dir, s.cfg.Home.String()),
+		Pin:  s.record.Pin,
 		Log:  s.log,
 	})
 	if err != nil {

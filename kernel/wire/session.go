@@ -15,6 +15,8 @@ type Up struct {
 	Confirmed bool `json:"confirmed,omitzero"`
 	// Writeback chooses Modes.Writeback; nil leaves it as the session has it.
 	Writeback *bool `json:"writeback,omitempty"`
+	// Pin chooses Modes.Pin; nil leaves it as the session has it.
+	Pin *bool `json:"pin,omitempty"`
 }
 
 // Modes are what a session was made with and keeps; none of them changes while its
@@ -22,12 +24,18 @@ type Up struct {
 type Modes struct {
 	// Writeback lets the machine collect what programs write until close or fsync.
 	Writeback bool `json:"writeback,omitzero"`
+	// Pin copies a file of the workspace when the view first says anything of it, and
+	// one in a directory that the view has moved when it is first read.
+	Pin bool `json:"pin,omitzero"`
 }
 
 // Asked returns m with what u chooses.
 func (m Modes) Asked(u Up) Modes {
 	if u.Writeback != nil {
 		m.Writeback = *u.Writeback
+	}
+	if u.Pin != nil {
+		m.Pin = *u.Pin
 	}
 	return m
 }

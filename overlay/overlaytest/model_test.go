@@ -16,11 +16,17 @@ import (
 const growSteps = 45
 
 // TestModel drives the overlay in process: restarts, frozen layers, forgetting.
-func TestModel(t *testing.T) {
-	cases(t, 50)
+func TestModel(t *testing.T) { driveModel(t, 50, false) }
+
+// TestModelPinned does with files of the base that are copied when they are first
+// spoken of.
+func TestModelPinned(t *testing.T) { driveModel(t, 10, true) }
+
+func driveModel(t *testing.T, percent int, pin bool) {
+	cases(t, percent)
 	rapid.Check(t, func(t *rapid.T) {
 		c := NewCase(t, growSteps, Limits{})
-		p, err := NewInProcess(overlay.Config{Base: c.Base, Dir: c.Dir})
+		p, err := NewInProcess(overlay.Config{Base: c.Base, Dir: c.Dir, Pin: pin})
 		c.must(err)
 		c.View = p
 		closed := false

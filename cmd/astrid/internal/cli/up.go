@@ -31,10 +31,16 @@ Doing it again is harmless, and after a crash or a reboot it brings everything
 back that the view had acknowledged: what a write returned for. With --writeback
 the machine collects what is written, which makes many small writes several times
 faster; then only what was closed or synced is sure to outlive the view's server.
-The session keeps that until astrid up --writeback=false, after astrid down.`
+The session keeps that until astrid up --writeback=false, after astrid down.
+
+What the view has not changed follows the workspace, and a file that it has only
+moved, or given another mode, is still the workspace's: deleted there, it cannot be
+read any more. With --pin the view takes a copy of a file when it first says
+anything of it, and of one in a directory that it has moved when it is first read;
+then nothing that is done in the workspace takes that away.`
 
 func (a *app) upCommand() *cobra.Command {
-	var foreground, yes, writeback bool
+	var foreground, yes, writeback, pin bool
 	var brake brakeFlags
 	cmd := &cobra.Command{
 		Use:   "up [DIR]",
@@ -53,6 +59,9 @@ func (a *app) upCommand() *cobra.Command {
 			if cmd.Flags().Changed("writeback") {
 				req.Writeback = &writeback
 			}
+			if cmd.Flags().Changed("pin") {
+				req.Pin = &pin
+			}
 			limits, limited, err := brake.request(cmd, "max-")
 			switch {
 			case err != nil:
@@ -70,6 +79,7 @@ func (a *app) upCommand() *cobra.Command {
 	brake.limits(cmd, "max-")
 	cmd.Flags().BoolVar(&foreground, "foreground", false, "keep the kernel in the foreground")
 	cmd.Flags().BoolVar(&writeback, "writeback", false, "let the machine collect writes until close or fsync")
+	cmd.Flags().BoolVar(&pin, "pin", false, "copy files of the workspace that the view moves or describes")
 	cmd.Flags().BoolVar(&yes, "yes", false, "agree to a workspace as large as / or the home directory")
 	return cmd
 }

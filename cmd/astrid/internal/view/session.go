@@ -48,6 +48,9 @@ func Status(w io.Writer, st wire.Status, s Style) error {
 	if st.Writeback {
 		fmt.Fprintln(out, "writes     collected by the machine; safe from close or fsync on")
 	}
+	if st.Pin {
+		fmt.Fprintln(out, "pinned     files that the view has moved or described are copied")
+	}
 	if st.State == "running" {
 		running(out, st, s)
 	}
