@@ -18,10 +18,10 @@ PKG     ?= ./...
 RUN     ?= .
 TIMEOUT ?= 40m
 
-SCRIPTS := .ci/run scripts/demo scripts/setup scripts/bench/run \
+SCRIPTS := .ci/run scripts/demo scripts/setup scripts/bench/run scripts/user/run \
            scripts/conformance/run $(wildcard scripts/conformance/stories/*.sh)
 
-.PHONY: all build test race oracle soak fuzz bench conformance demo check vet fmt clean install setup
+.PHONY: all build test race user userpart oracle soak fuzz bench conformance demo check vet fmt clean install setup
 
 all: build
 
@@ -39,11 +39,22 @@ fmt:
 	@unformatted=$$(gofmt -l cmd ctl fs kernel overlay scripts); \
 	if [[ -n $$unformatted ]]; then echo "gofmt -w is needed for:" $$unformatted; exit 1; fi
 
-test: setup fmt vet race oracle
+test: setup fmt vet race userpart oracle
 
 # race runs the tests alone: make race PKG=./overlay/... RUN=TestModel
 race:
 	$(GO) run ./scripts/test -race -shuffle=on -timeout $(TIMEOUT) -p $(P) -run '$(RUN)' $(PKG)
+
+# user runs the tests of what mounts as an ordinary user, as one who may let others
+# in, and in a user namespace; userpart is a short part of it. Both need root, to
+# become somebody else; as an ordinary user make race is the same.
+user: setup
+	scripts/user/run $(ARGS)
+
+userpart: setup
+	@if [[ $$(id -u) == 0 ]]; then MODES='user namespace' RUN='TestPosix|TestConformance|TestSuite$$' scripts/user/run ./fs/mem ./overlay && \
+		MODES=user RUN='TestScripts/(up_|view_killed|commit|undo|run_own)' scripts/user/run ./cmd/astrid; \
+	else echo 'make: not root: the tests have run as an ordinary user' >&2; fi
 
 # oracle runs guests under the Extism SDK and under our engine, and compares. Its
 # modules are fetched; where they cannot be, that is said and nothing compared.

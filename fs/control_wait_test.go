@@ -98,7 +98,7 @@ func TestControlKilledReader(t *testing.T) {
 // does: everything ends by itself.
 func TestControlAbort(t *testing.T) {
 	f := &feed{events: make(chan string), entered: make(chan struct{}, 1)}
-	m := mem.New(mem.Options{Fixed: true})
+	m := mem.New(mine(mem.Options{Fixed: true}))
 	if err := m.Attach("events.follow", mem.Func(f.Open)); err != nil {
 		t.Fatal(err)
 	}

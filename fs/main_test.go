@@ -25,11 +25,12 @@ import (
 
 func TestMain(m *testing.M) {
 	fstest.Main(m, fstest.Tasks{
-		"serve": serveTask,
-		"stand": standTask,
-		"open":  openTask,
-		"mount": mountTask,
-		"dirty": dirtyTask,
+		"serve":     serveTask,
+		"stand":     standTask,
+		"open":      openTask,
+		"mount":     mountTask,
+		"unmounted": notMountedTask,
+		"dirty":     dirtyTask,
 	})
 }
 
@@ -129,6 +130,18 @@ func mountTask(args []string) error {
 	return s.Unmount(context.Background())
 }
 
+// notMountedTask wants a mount to be refused with certain words.
+func notMountedTask(args []string) error {
+	err := fs.Preflight()
+	if err == nil {
+		_, err = fs.Mount(args[0], newMem(), fs.Options{AllowOther: len(args) > 2})
+	}
+	if err == nil || !strings.Contains(err.Error(), args[1]) {
+		return fmt.Errorf("mounting says: %v", err)
+	}
+	return nil
+}
+
 // child is a task that runs until the test ends it.
 type child struct {
 	cmd *exec.Cmd
@@ -190,7 +203,13 @@ func eventually(t *testing.T, what string, is func() bool) {
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func newMem() *mem.Tree { return mem.New(mem.Options{TTL: time.Hour}) }
+func newMem() *mem.Tree { return mem.New(mine(mem.Options{TTL: time.Hour})) }
+
+// mine makes whoever runs the test the owner of the root.
+func mine(o mem.Options) mem.Options {
+	o.UID, o.GID = uint32(os.Getuid()), uint32(os.Getgid())
+	return o
+}
 
 // reads returns a file's bytes, by plain system calls.
 func reads(t *testing.T, path string) string {

@@ -58,6 +58,10 @@ func resolve(dir string) (string, error) {
 	if err != nil {
 		return dir, err
 	}
+	// fusermount3 would mount over a file.
+	if st, err := os.Stat(real); err == nil && !st.IsDir() {
+		return dir, unix.ENOTDIR
+	}
 	return real, nil
 }
 

@@ -30,6 +30,7 @@ const noID = 0xffffffff
 
 // TestAccessListsAreThoseOfADisk plays one story in a view and on the disk.
 func TestAccessListsAreThoseOfADisk(t *testing.T) {
+	fstest.NeedUsers(t)
 	disk, base := t.TempDir(), t.TempDir()
 	for _, dir := range []string{disk, base} {
 		seedACL(t, dir)
@@ -113,6 +114,7 @@ func describeACL(t *testing.T, path string) string {
 
 // TestXattrNames are refused as a disk refuses them.
 func TestXattrNames(t *testing.T) {
+	fstest.NeedUsers(t)
 	disk, base := t.TempDir(), t.TempDir()
 	for _, dir := range []string{disk, base} {
 		if err := os.WriteFile(filepath.Join(dir, "f"), nil, 0o644); err != nil {

@@ -1,8 +1,10 @@
 package fstest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -31,15 +33,40 @@ func chmod(t *testing.T, dir string) {
 }
 
 // needRoot skips what only root can do.
-func needRoot(t testing.TB) {
+// NeedRoot skips a test that cannot become another user here.
+func NeedRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
+	NeedUsers(t)
+}
+
+// NeedUsers skips a test that speaks of other users in a user namespace without them.
+func NeedUsers(t testing.TB) {
+	t.Helper()
+	if !known(stranger) {
+		t.Skip("needs other users, and this user namespace has none")
+	}
+}
+
+// known tells whether the user namespace has a user.
+func known(uid uint32) bool {
+	b, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return true
+	}
+	for line := range strings.Lines(string(b)) {
+		var first, outside, count uint64
+		if n, _ := fmt.Sscan(line, &first, &outside, &count); n == 3 && first <= uint64(uid) && uint64(uid) < first+count {
+			return true
+		}
+	}
+	return false
 }
 
 func chown(t *testing.T, dir string) {
-	needRoot(t)
+	NeedRoot(t)
 	path := filepath.Join(dir, "f")
 	put(t, path, "x")
 	ok(t, unix.Chown(path, 1234, 5678))
@@ -61,7 +88,7 @@ func chown(t *testing.T, dir string) {
 }
 
 func chownClearsSetID(t *testing.T, dir string) {
-	needRoot(t)
+	NeedRoot(t)
 	path := filepath.Join(dir, "f")
 	put(t, path, "x")
 	ok(t, unix.Chmod(path, 0o6755))
@@ -98,7 +125,7 @@ func utimens(t *testing.T, dir string) {
 }
 
 func setGidDirectory(t *testing.T, dir string) {
-	needRoot(t)
+	NeedRoot(t)
 	d := filepath.Join(dir, "d")
 	ok(t, os.Mkdir(d, 0o755))
 	ok(t, unix.Chown(d, -1, 4321))

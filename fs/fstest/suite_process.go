@@ -24,6 +24,7 @@ func suiteTasks() Tasks {
 		"refused": refusedTask,
 		"sticky":  stickyTask,
 		"write":   writeTask,
+		"as-user": asUserTask,
 	}
 }
 
@@ -137,7 +138,7 @@ const stranger = 65534
 // needOthers skips where other users cannot be played, or may not come in.
 func needOthers(t testing.TB, dir string) {
 	t.Helper()
-	needRoot(t)
+	NeedRoot(t)
 	cmd := Command("write", dir, "none")
 	asStranger(cmd)
 	if out, err := cmd.CombinedOutput(); bytes.Contains(out, []byte("no entry at all")) {

@@ -12,7 +12,13 @@ import (
 
 func TestMain(m *testing.M) { fstest.Main(m) }
 
-func writable() *mem.Tree { return mem.New(mem.Options{TTL: time.Hour}) }
+// mine makes whoever runs the test the owner of the root.
+func mine(o mem.Options) mem.Options {
+	o.UID, o.GID = uint32(os.Getuid()), uint32(os.Getgid())
+	return o
+}
+
+func writable() *mem.Tree { return mem.New(mine(mem.Options{TTL: time.Hour})) }
 
 func TestPosix(t *testing.T) {
 	fstest.Modes(t, func(t *testing.T, mode fs.Options) {
@@ -37,7 +43,7 @@ func suite(t *testing.T, mode fs.Options) {
 func TestSuiteUncached(t *testing.T) {
 	fstest.Modes(t, func(t *testing.T, mode fs.Options) {
 		mode.AllowOther = true
-		fstest.Run(t, fstest.Mount(t, mem.New(mem.Options{}), mode))
+		fstest.Run(t, fstest.Mount(t, mem.New(mine(mem.Options{})), mode))
 	})
 }
 
