@@ -16,8 +16,9 @@ func TestMain(m *testing.M) {
 	if code, ok := Child(); ok {
 		os.Exit(code)
 	}
-	if os.Getenv(childEnv) == partServe {
-		if err := serve(); err != nil {
+	parts := map[string]func() error{partServe: serve, partWork: work}
+	if part := parts[os.Getenv(childEnv)]; part != nil {
+		if err := part(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
