@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 	if code, ok := Child(); ok {
 		os.Exit(code)
 	}
-	parts := map[string]func() error{partServe: serve, partWork: work}
+	parts := map[string]func() error{partServe: serve, partWork: work, partChurn: churn}
 	if part := parts[os.Getenv(childEnv)]; part != nil {
 		if err := part(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
