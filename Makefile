@@ -63,11 +63,16 @@ oracle: setup
 		echo 'make: the modules of scripts/oracle cannot be fetched: nothing is compared with the Extism SDK' >&2; \
 	else cd scripts/oracle && $(GO) vet ./... && $(GO) test -timeout 15m ./...; fi
 
-# soak runs the model tests for long, whose failures print the seed to repeat them
-# with, and loads a kernel that is killed again and again.
+# soak runs for long: the model tests, files and names that processes fight over,
+# databases whose writers and servers are killed; each prints the seed that repeats
+# it. Then it loads a kernel that is killed again and again.
 soak: setup
 	ASTRID_MODEL_OPS=$${ASTRID_MODEL_OPS:-100000} \
 		$(GO) test -race -count=1 -timeout 10h -p $(P) -run 'Model' -v ./overlay/overlaytest
+	ASTRID_ENDURE=$${ASTRID_ENDURE:-2000} \
+		$(GO) test -count=1 -timeout 10h -run 'Endure' -v ./overlay/overlaytest
+	ASTRID_ENDURE=$${ASTRID_ENDURE:-200} \
+		$(GO) test -count=1 -timeout 10h -run 'SQLite' -v ./cmd/astrid
 	ASTRID_LOAD=$${ASTRID_LOAD:-20} \
 		$(GO) test -race -count=1 -timeout 10h -run 'Crowd' -v ./kernel
 
