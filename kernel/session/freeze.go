@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -54,8 +55,15 @@ func (e *entry) fresh(ctx context.Context) error {
 	if !collects {
 		return nil
 	}
-	return e.settlePages(ctx, settleTime)
+	err := e.settlePages(ctx, settleTime)
+	if errors.Is(err, unix.ENOTCONN) || errors.Is(err, unix.ECONNABORTED) || errors.Is(err, errNotMounted) {
+		return nil // its server has died, and the next one has all there is
+	}
+	return err
 }
+
+// errNotMounted says that there is no view at its place.
+var errNotMounted = errors.New("the view is not mounted")
 
 func syncView(workspace string) error {
 	dir, err := unix.Open(filepath.Dir(workspace), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -81,7 +89,7 @@ func syncView(workspace string) error {
 		}
 	}
 	if st.Type != unix.FUSE_SUPER_MAGIC {
-		return fmt.Errorf("the view is not mounted")
+		return errNotMounted
 	}
 	return nil
 }
