@@ -130,6 +130,7 @@ func (o *Overlay) openPast(c Checkpoint) (*pastView, error) {
 // lend makes a tree of what is said against the base, with the descriptors of o.
 func (o *Overlay) lend(p *past, epoch uint64) (*Overlay, error) {
 	q := &Overlay{cfg: o.cfg, base: o.base, dir: o.dir, data: o.data, lent: true, hide: o.hide, aliases: map[layer.Key]uint64{}, baseSt: o.baseSt}
+	q.cfg.Pin = false // it changes nothing
 	q.nodes.init()
 	q.fds.init()
 	q.watch = noWatcher(q)
