@@ -12,21 +12,14 @@ import (
 // ParseBrake reads one line of a brake file: limits as NAME=NUMBER, reset, off; or a
 // JSON object. It is like ParseCommit.
 func ParseBrake(line string) (req wire.BrakeRequest, ok bool, err error) {
-	line = strings.TrimSpace(line)
-	if line == "" {
-		return req, false, nil
-	}
-	if line[0] == '{' {
-		err = strict(line, &req)
-		return req, err == nil, err
-	}
-	words, err := Words(line)
-	for _, w := range words {
-		if err == nil {
-			err = brakeWord(&req, w)
+	return read(line, func(words []string) (req wire.BrakeRequest, err error) {
+		for _, w := range words {
+			if err := brakeWord(&req, w); err != nil {
+				return req, err
+			}
 		}
-	}
-	return req, err == nil, err
+		return req, nil
+	})
 }
 
 func brakeWord(req *wire.BrakeRequest, w string) error {

@@ -3,6 +3,7 @@ package text
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,57 +14,36 @@ import (
 // ParseCheckpoint reads one line of a checkpoint file: the name of one to be made, or -
 // for any, and a note; or --drop and names; or a JSON object. It is like ParseCommit.
 func ParseCheckpoint(line string) (req wire.CheckpointRequest, drop []string, ok bool, err error) {
-	line = strings.TrimSpace(line)
-	if line == "" {
-		return req, nil, false, nil
+	type either struct {
+		wire.CheckpointRequest
+		Drop []string `json:"drop"`
 	}
-	if line[0] == '{' {
-		var in struct {
-			wire.CheckpointRequest
-			Drop []string `json:"drop"`
+	in, ok, err := read(line, func(words []string) (in either, err error) {
+		if words[0] == "--drop" {
+			if in.Drop = words[1:]; len(in.Drop) == 0 {
+				err = fault.New(fault.Usage, "checkpoint: --drop needs the names of checkpoints")
+			}
+			return in, err
 		}
-		err = strict(line, &in)
-		return in.CheckpointRequest, in.Drop, err == nil, err
-	}
-	words, err := Words(line)
-	if err != nil {
-		return req, nil, false, err
-	}
-	if words[0] == "--drop" {
-		if len(words) == 1 {
-			return req, nil, false, fault.New(fault.Usage, "checkpoint: --drop needs the names of checkpoints")
+		if in.Name = words[0]; in.Name == "-" {
+			in.Name = ""
 		}
-		return req, words[1:], true, nil
-	}
-	if req.Name = words[0]; req.Name == "-" {
-		req.Name = ""
-	}
-	req.Note = strings.Join(words[1:], " ")
-	return req, nil, true, nil
+		in.Note = strings.Join(words[1:], " ")
+		return in, nil
+	})
+	return in.CheckpointRequest, in.Drop, ok, err
 }
 
 // ParseRollback reads one line of a rollback file: the name of a checkpoint, and paths
 // if not all is meant; or a JSON object. It is like ParseCommit.
 func ParseRollback(line string) (req wire.RollbackRequest, ok bool, err error) {
-	line = strings.TrimSpace(line)
-	if line == "" {
-		return req, false, nil
-	}
-	if line[0] == '{' {
-		err = strict(line, &req)
-		return req, err == nil, err
-	}
-	words, err := Words(line)
-	if err != nil {
-		return req, false, err
-	}
-	req.To, req.Paths = words[0], words[1:]
-	for _, p := range req.Paths {
-		if p == "" {
-			return req, false, fault.New(fault.Usage, "rollback: an empty path")
+	return read(line, func(words []string) (req wire.RollbackRequest, err error) {
+		req.To, req.Paths = words[0], words[1:]
+		if slices.Contains(req.Paths, "") {
+			err = fault.New(fault.Usage, "rollback: an empty path")
 		}
-	}
-	return req, true, nil
+		return req, err
+	})
 }
 
 // Checkpoints prints one line a checkpoint: name, when, who, the number of the last
@@ -92,25 +72,15 @@ func Rollback(r wire.RollbackReply) []byte {
 // it begins with if that is not the view as it is; or a JSON object. It is like
 // ParseCommit.
 func ParseFork(line string) (req wire.ForkRequest, ok bool, err error) {
-	line = strings.TrimSpace(line)
-	if line == "" {
-		return req, false, nil
-	}
-	if line[0] == '{' {
-		err = strict(line, &req)
-		return req, err == nil, err
-	}
-	words, err := Words(line)
-	if err != nil {
-		return req, false, err
-	}
-	if len(words) > 2 {
-		return req, false, fault.New(fault.Usage, "fork: say the name of the fork and, if you like, a checkpoint")
-	}
-	if req.Name = words[0]; len(words) == 2 {
-		req.From = words[1]
-	}
-	return req, true, nil
+	return read(line, func(words []string) (req wire.ForkRequest, err error) {
+		if req.Name = words[0]; len(words) == 2 {
+			req.From = words[1]
+		}
+		if len(words) > 2 {
+			err = fault.New(fault.Usage, "fork: say the name of the fork and, if you like, a checkpoint")
+		}
+		return req, err
+	})
 }
 
 // Fork prints what a fork is.

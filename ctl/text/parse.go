@@ -60,39 +60,41 @@ func ParseDiscard(line string) (req wire.DiscardRequest, ok bool, err error) {
 // ParseUndo reads one line of an undo or redo file: last, or the number of a
 // commit, and --dry-run; or a JSON object. It is like ParseCommit.
 func ParseUndo(verb, line string) (req wire.UndoRequest, ok bool, err error) {
-	line = strings.TrimSpace(line)
-	if line == "" {
-		return req, false, nil
-	}
-	if line[0] == '{' {
-		err = strict(line, &req)
-		return req, err == nil, err
-	}
-	words, err := Words(line)
-	if err != nil {
-		return req, false, err
-	}
-	said := false
-	for _, w := range words {
-		n, bad := strconv.ParseUint(w, 10, 64)
-		switch {
-		case w == "--dry-run":
-			req.DryRun = true
-		case said || w != "last" && (bad != nil || n == 0):
-			return req, false, fault.New(fault.Usage, "%s: say last or the number of a commit, and --dry-run if nothing is to be done, not %.40q", verb, line)
-		default:
-			said, req.Commit = true, n
+	return read(line, func(words []string) (req wire.UndoRequest, err error) {
+		said := false
+		for _, w := range words {
+			n, bad := strconv.ParseUint(w, 10, 64)
+			switch {
+			case w == "--dry-run":
+				req.DryRun = true
+			case said || w != "last" && (bad != nil || n == 0):
+				return req, fault.New(fault.Usage, "%s: say last or the number of a commit, and --dry-run if nothing is to be done, not %.40q", verb, line)
+			default:
+				said, req.Commit = true, n
+			}
 		}
-	}
-	if !said {
-		return req, false, fault.New(fault.Usage, "%s: say which commit: last, or its number", verb)
-	}
-	return req, true, nil
+		if !said {
+			err = fault.New(fault.Usage, "%s: say which commit: last, or its number", verb)
+		}
+		return req, err
+	})
 }
 
 // ParseResolve reads one line of a resolve file: mine or theirs, and paths; or a
 // JSON object. It is like ParseCommit.
 func ParseResolve(line string) (req wire.ResolveRequest, ok bool, err error) {
+	return read(line, func(words []string) (req wire.ResolveRequest, err error) {
+		if len(words) < 2 || words[0] != "mine" && words[0] != "theirs" {
+			return req, fault.New(fault.Usage, "resolve: say mine or theirs, and the paths of conflicts")
+		}
+		req.Keep, req.Paths = words[0], words[1:]
+		return req, nil
+	})
+}
+
+// read reads a line that is empty, a JSON object, or words of which fromWords makes
+// what is asked for.
+func read[Q any](line string, fromWords func([]string) (Q, error)) (req Q, ok bool, err error) {
 	line = strings.TrimSpace(line)
 	if line == "" {
 		return req, false, nil
@@ -102,14 +104,11 @@ func ParseResolve(line string) (req wire.ResolveRequest, ok bool, err error) {
 		return req, err == nil, err
 	}
 	words, err := Words(line)
-	if err != nil {
+	if err != nil || len(words) == 0 {
 		return req, false, err
 	}
-	if len(words) < 2 || words[0] != "mine" && words[0] != "theirs" {
-		return req, false, fault.New(fault.Usage, "resolve: say mine or theirs, and the paths of conflicts")
-	}
-	req.Keep, req.Paths = words[0], words[1:]
-	return req, true, nil
+	req, err = fromWords(words)
+	return req, err == nil, err
 }
 
 // scope makes sure that a line says what it is about.
