@@ -93,7 +93,7 @@ func newDatabase(t *testing.T, journal, option string) *database {
 			t.Error(line)
 		}
 	})
-	d.up()
+	d.view = d.up()
 	return d
 }
 
@@ -116,7 +116,8 @@ func (d *database) run(name string, args ...string) string {
 	return strings.TrimSpace(out.String())
 }
 
-func (d *database) up() { d.view = d.run("astrid", "up", d.base, "--session", "db") }
+// up brings the view up; its path is the same each time.
+func (d *database) up() string { return d.run("astrid", "up", d.base, "--session", "db") }
 
 const patient = ".timeout 30000"
 

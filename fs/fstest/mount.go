@@ -16,8 +16,9 @@ import (
 	"astrid/fs/tree"
 )
 
-// patience bounds what a clean-up waits for.
-const patience = 20 * time.Second
+// patience bounds what a clean-up waits for: a sandbox of another test has our mount among
+// its own as long as it lives.
+const patience = 2 * time.Minute
 
 // Need skips the test when nothing can be mounted here, with the reason.
 func Need(t testing.TB) {
