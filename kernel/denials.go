@@ -3,6 +3,7 @@ package kernel
 import (
 	"maps"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -122,9 +123,9 @@ func (k *Kernel) tellDenial(r audit.Record, count string) {
 	if about.Principal == "" {
 		about.Principal = k.Identity.Root()
 	}
-	members := map[string]any{"resource": r.Session, "action": r.Action.Fields["what"], "reason": r.Action.Fields["reason"]}
-	if count != "" {
-		members["count"] = count
+	reason := r.Action.Fields["reason"]
+	if count != "" { // the protocol's event has no member for it
+		reason = strings.TrimSpace(reason + " (" + count + " of them)")
 	}
-	k.lifecycle("authorization_denied", about, members)
+	k.lifecycle("authorization_denied", about, map[string]any{"resource": r.Session, "action": r.Action.Fields["what"], "reason": reason})
 }
