@@ -8,7 +8,8 @@
 //	│   ├── ctl/                    mount point of the control tree
 //	│   └── NAME/                   0700, one session
 //	│       ├── workspace/          mount point of the view
-//	│       ├── forks/ at/          mount points of sibling views and checkpoints
+//	│       ├── forks/NAME          links to the views of the session's forks
+//	│       ├── at/                 mount point of its checkpoints
 //	│       ├── base -> DIR
 //	│       └── ctl -> ../ctl/sessions/NAME
 //	├── tmp/NAME/                   0700, a session's state

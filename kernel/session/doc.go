@@ -19,6 +19,13 @@
 // view server is told to give up, and what came of it is waited for all the same,
 // for outcomeTime.
 //
+// A fork is a session too, with a view server of its own and a record that names
+// the session that it was made of, and not one more mount of that one's server as
+// was planned at first: so every operation, right, record, control file and sandbox
+// is there for it, and a crash is its own. It costs a process, some 10 MiB. What it
+// begins with is prepared by the view server of its origin, in the TempDir there,
+// and renamed into its own before the record is written.
+//
 // No call hangs on a view: the kernel touches a mount in a goroutine of its own
 // and leaves it behind after a deadline.
 //
