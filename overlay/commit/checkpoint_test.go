@@ -160,7 +160,9 @@ func restored(view, from ot.Image, path string) ot.Image {
 	}
 	for up := change.Parent(path); up != change.Root; up = change.Parent(up) {
 		if e := want[up]; e == nil || e.Kind() != 0o040000 {
-			want[up] = from[up]
+			c := *from[up]
+			c.Ino |= elsewhere[c.Ino]
+			want[up] = &c
 		}
 	}
 	return want

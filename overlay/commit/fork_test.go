@@ -51,7 +51,7 @@ func TestForkRandom(t *testing.T) {
 		f := s.fork(r, "fork", from).open(r)
 		defer f.close()
 		if d := undated(want, f.view()); d != "" {
-			r.Fatalf("the fork does not begin as it should:\n%s", d)
+			r.Fatalf("the fork does not begin as it should:\n%s\nchanges\n%s\nof the view\n%s", d, f.changes(), s.changes())
 		}
 		mine := s.view()
 		f.scramble(r, false)

@@ -31,9 +31,7 @@ func (p *plan) fate() overlay.Fate {
 	}
 	t := p.trace()
 	for at, x := range t.at {
-		switch {
-		case x.from == at:
-			continue
+		switch { // to go to the path of before is to go where another directory has its name
 		case x.from != "" && t.staged(at):
 			f.Goes[x.from] = ""
 		case x.from != "":
