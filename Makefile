@@ -19,7 +19,8 @@ RUN     ?= .
 TIMEOUT ?= 40m
 
 SCRIPTS := .ci/run scripts/demo scripts/setup scripts/bench/run scripts/user/run \
-           scripts/conformance/run $(wildcard scripts/conformance/stories/*.sh)
+           scripts/conformance/run scripts/examples/capsules/jot/build \
+           $(wildcard scripts/conformance/stories/*.sh)
 
 .PHONY: all build test race user userpart oracle soak fuzz bench conformance demo check vet fmt clean install setup
 

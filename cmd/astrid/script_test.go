@@ -77,12 +77,16 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// condition tells whether the registry of npm can be reached: [npm].
+// condition tells whether the registry of npm can be reached, [npm], and whether the
+// capsule in Rust can be compiled, [rust].
 func condition(name string) (bool, error) {
-	if name != "npm" {
-		return false, fmt.Errorf("nobody knows the condition %q", name)
+	switch name {
+	case "npm":
+		return reachable(), nil
+	case "rust":
+		return exec.Command("../../scripts/examples/capsules/jot/build", "--check").Run() == nil, nil
 	}
-	return reachable(), nil
+	return false, fmt.Errorf("nobody knows the condition %q", name)
 }
 
 var reachable = sync.OnceValue(func() bool {
