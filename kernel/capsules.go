@@ -71,6 +71,9 @@ func (p plugged) Infos(ctx context.Context, _ wire.None) ([]wire.CapsuleInfo, er
 		if have, there, err := p.k.grants.of(s.Package.Name); err == nil && there {
 			i.Granted, i.GrantedBy = have.At, p.k.nameOf(have.Principal)
 		}
+		if who, err := p.k.publishers.of(s.Package.Name); err == nil {
+			i.Publisher = string(who)
+		}
 		if slices.Contains(known, s.Workspace) {
 			i.Workspace = s.Workspace
 		}

@@ -28,6 +28,7 @@ type consent struct {
 	yes, dry bool
 	only     string // the source id that was agreed to; empty: whatever there is
 	rest     grant  // what else is granted
+	anybody  bool   // may have signed it, or nobody
 	done     *wire.Installation
 }
 
@@ -38,7 +39,7 @@ func (p plugged) Install(ctx context.Context, req wire.InstallCapsule) (done wir
 	}
 	p.k.installing.Lock()
 	defer p.k.installing.Unlock()
-	c := consent{p: p, verb: "install", yes: req.Yes, dry: req.DryRun, only: req.If, done: &done}
+	c := consent{p: p, verb: "install", yes: req.Yes, dry: req.DryRun, only: req.If, anybody: req.NewPublisher, done: &done}
 	if req.Link {
 		if st, err := os.Stat(req.Source); err != nil || !st.IsDir() {
 			return done, fault.New(fault.Usage, "a capsule is linked to the directory that its author works in, and %.256q is none", req.Source)
@@ -124,7 +125,18 @@ func (c consent) ask(ctx context.Context, in capsule.Installation) error {
 	if in.Old != nil { // what is there already
 		c.done.Old = in.Old.Package.Version
 	}
-	if err := c.p.clash(in.New); err != nil {
+	known, err := c.p.k.publishers.of(in.New.Package.Name)
+	if err != nil {
+		return err
+	}
+	c.done.Publisher, c.done.Known = string(in.Publisher), string(known)
+	if !c.anybody {
+		err = c.p.k.publishers.permit(in)
+	}
+	if err == nil {
+		err = c.p.clash(in.New)
+	}
+	if err != nil {
 		return err
 	}
 	switch {
@@ -132,16 +144,24 @@ func (c consent) ask(ctx context.Context, in capsule.Installation) error {
 		return errLook
 	case c.only != "" && c.only != in.New.Source:
 		return fault.New(fault.Conflict, "the files of the capsule %s have changed since you looked: look again", c.done.ID)
-	case c.yes, len(in.Asks) == 0 && c.verb == "install":
+	case c.yes, len(in.Asks) == 0 && c.verb == "install" && !c.anybody:
 		return nil
 	}
 	a, err := c.p.k.Approvals.Ask(ctx, approve.Request{
-		Action: c.verb + " the capsule " + c.done.ID + " " + c.done.Version, Resource: strings.Join(in.Asks, "; "), Risk: "high", Principal: op.CallerOf(ctx).User,
+		Action: c.verb + " the capsule " + c.done.ID + " " + c.done.Version, Resource: strings.Join(append(slices.Clone(in.Asks), signedBy(in.Publisher)), "; "), Risk: "high", Principal: op.CallerOf(ctx).User,
 	}, 0)
 	if err == nil && !a.Approved {
 		err = fault.New(fault.Denied, "the capsule %s was not approved, and nothing has changed", c.done.ID)
 	}
 	return err
+}
+
+// signedBy says whose capsule it is.
+func signedBy(who capsule.Publisher) string {
+	if who == "" {
+		return "not signed"
+	}
+	return "signed by " + string(who)
 }
 
 // refused is what is answered when nobody agreed, or nobody was to.
@@ -155,6 +175,9 @@ func (c consent) refused(err error) (wire.Installation, error) {
 // load grants a capsule what was agreed to, and loads it.
 func (c consent) load(ctx context.Context, f capsule.Found) (wire.Installation, error) {
 	c.rest.Principal = op.CallerOf(ctx).User
+	if err := c.p.k.publishers.know(f.Package.Name, capsule.Publisher(c.done.Publisher)); err != nil {
+		return *c.done, err
+	}
 	if err := c.p.k.grants.give(f, c.rest); err != nil {
 		return *c.done, err
 	}

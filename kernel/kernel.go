@@ -54,23 +54,24 @@ type Kernel struct {
 	Idle       *idle.Watch
 	Started    time.Time
 
-	config   Config
-	source   string // UUID under which the kernel publishes for others
-	boot     time.Duration
-	undo     []undo                     // of the steps done, in order
-	control  atomic.Pointer[ctl.Server] // Ctl, for what may happen before it is there
-	lock     *os.File
-	records  *store.Store // of the audit log
-	commits  *store.Space
-	switches *store.Space // which capsules are off, and which servers of servers.toml on
-	listed   *listed
-	wasm     *wasm.Engine
-	crons    *crons
-	denials  denials
-	missed   *missed
-	witness  *witness
-	grants   grants
-	loaded   chan struct{} // that capsules were loaded, for who watches their files; capacity 1
+	config     Config
+	source     string // UUID under which the kernel publishes for others
+	boot       time.Duration
+	undo       []undo                     // of the steps done, in order
+	control    atomic.Pointer[ctl.Server] // Ctl, for what may happen before it is there
+	lock       *os.File
+	records    *store.Store // of the audit log
+	commits    *store.Space
+	switches   *store.Space // which capsules are off, and which servers of servers.toml on
+	listed     *listed
+	wasm       *wasm.Engine
+	crons      *crons
+	denials    denials
+	missed     *missed
+	witness    *witness
+	grants     grants
+	publishers publishers
+	loaded     chan struct{} // that capsules were loaded, for who watches their files; capacity 1
 
 	installing sync.Mutex // one installation or removal at a time
 	naming     sync.Mutex // one server of a capsule names its tools at a time

@@ -53,6 +53,9 @@ func (p plugged) refresh(ctx context.Context, id capsule.ID, have grant) error {
 		case len(in.Asks) > 0:
 			return fault.New(fault.Denied, "what it is linked to asks for more (%s): astrid capsule install %s --link", strings.Join(in.Asks, "; "), have.Link)
 		}
+		if err := p.k.publishers.permit(in); err != nil {
+			return err
+		}
 		return p.clash(in.New)
 	}).Install(ctx, have.Link)
 	if errors.Is(err, errLook) {

@@ -209,6 +209,9 @@ func (k *Kernel) openCapsules(ctx context.Context) (err error) {
 	if k.grants, err = openGrants(k.State); err != nil {
 		return err
 	}
+	if k.publishers, err = openPublishers(k.State); err != nil {
+		return err
+	}
 	k.listed = &listed{k: k}
 	k.crons = newCrons(k)
 	if k.witness, err = newWitness(k); err != nil {

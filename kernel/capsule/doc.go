@@ -28,6 +28,9 @@
 // for and Config.Permit leaves of it; Permit also keeps out, as Untrusted, what
 // nobody has agreed to as it is.
 //
+// A capsule may be signed by its publisher (SignatureName). Installer.Compare verifies
+// that before anybody is asked; whose signature is good enough is the kernel's to say.
+//
 // A capsule's Source is a UUID of its id and content: the same capsule has the
 // same one after each restart, and a changed one another (defect D29 of 0.2).
 package capsule

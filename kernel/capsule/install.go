@@ -45,6 +45,8 @@ type Installation struct {
 	// Asks are what the new one asks for and was not granted to the old one, and
 	// Drops what it does not ask for any more, as people read them.
 	Asks, Drops []string
+	// Publisher has signed the new one; empty: nobody has.
+	Publisher Publisher
 }
 
 // Installer puts capsules into a root.
@@ -120,6 +122,9 @@ func (i Installer) Compare(staged string) (in Installation, err error) {
 		return in, err
 	}
 	if err := errors.Join(in.New.VerifyComponents(), in.New.VerifyTexts()); err != nil {
+		return in, err
+	}
+	if in.Publisher, err = in.New.Publisher(); err != nil {
 		return in, err
 	}
 	return i.differ(in), nil

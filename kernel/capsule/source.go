@@ -37,7 +37,7 @@ const (
 // version 5, since that is of SHA-1, for which two contents can be made that
 // agree, and permissions will be pinned to it.
 func SourceOf(dir string, id ID) (string, error) {
-	content, err := contentHash(dir)
+	content, err := contentHash(dir, "")
 	if err != nil {
 		return "", fault.Wrap(fault.KindOf(err), err, "read the capsule in %s", dir)
 	}
@@ -55,7 +55,8 @@ func sourceOf(id ID, content [32]byte) string {
 	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }
 
-func contentHash(dir string) (sum [32]byte, err error) {
+// contentHash is the hash of all that lies below a directory, but for one file there.
+func contentHash(dir, but string) (sum [32]byte, err error) {
 	hash := blake3.New(32, nil)
 	files, left := 0, int64(MaxBytes)
 	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
@@ -63,7 +64,7 @@ func contentHash(dir string) (sum [32]byte, err error) {
 			return err
 		}
 		name, err := filepath.Rel(dir, path)
-		if err != nil || name == envName || name == metaName {
+		if err != nil || name == envName || name == metaName || name == but {
 			return err
 		}
 		if files++; files > MaxFiles {

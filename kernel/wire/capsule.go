@@ -17,7 +17,8 @@ type CapsuleInfo struct {
 	Commands     []string  `json:"commands"`
 	Interceptors []string  `json:"interceptors"` // "PATTERN → ACTION"
 	Crons        []string  `json:"crons"`
-	Asks         []string  `json:"asks"` // what it may do, one sentence each
+	Asks         []string  `json:"asks"`                // what it may do, one sentence each
+	Publisher    string    `json:"publisher,omitempty"` // public key that is known for the id
 	Granted      time.Time `json:"granted_at,omitzero"`
 	GrantedBy    string    `json:"granted_by,omitempty"` // name of a user
 	Workspace    string    `json:"workspace,omitempty"`  // whose it is; empty: nobody's, or not the caller's to know
@@ -36,6 +37,9 @@ type InstallCapsule struct {
 	// Link installs it again whenever the source changes, as long as it asks for
 	// nothing more.
 	Link bool `json:"link,omitzero"`
+	// NewPublisher takes a capsule that another publisher has signed than the one whose
+	// key is known for its id, or nobody.
+	NewPublisher bool `json:"new_publisher,omitzero"`
 }
 
 // TrustCapsule agrees to a capsule that is there, as it is.
@@ -83,9 +87,13 @@ type Installation struct {
 	Change  string   `json:"change,omitempty"`      // upgrade, downgrade, same; empty: there was none
 	Asks    []string `json:"asks"`                  // what it asks for and was not granted before
 	Drops   []string `json:"drops,omitempty"`       // what was granted and it does not ask for any more
-	Notes   []string `json:"notes,omitempty"`       // what of its manifest is ignored
-	State   string   `json:"state,omitempty"`       // after it was loaded
-	Why     string   `json:"why,omitempty"`
+	// Publisher is the public key of who signed it; empty: nobody has.
+	Publisher string `json:"publisher,omitempty"`
+	// Known is the publisher that the id had before; empty: none.
+	Known string   `json:"known_publisher,omitempty"`
+	Notes []string `json:"notes,omitempty"` // what of its manifest is ignored
+	State string   `json:"state,omitempty"` // after it was loaded
+	Why   string   `json:"why,omitempty"`
 }
 
 // CapsuleLog asks for the lines of the kernel's log about one capsule.

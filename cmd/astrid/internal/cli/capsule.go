@@ -26,7 +26,7 @@ those of Astrid 0.2. Tools work in the view of a session, like any program.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.listCapsules(cmd.Context()) },
 	}
-	cmd.AddCommand(a.capsuleNewCommand(), a.capsuleBuildCommand(), a.capsuleListCommand(), a.capsuleInfoCommand(), a.capsuleInstallCommand(), a.capsuleTrustCommand(), a.capsuleLogsCommand(), a.capsuleCallCommand(), a.capsuleReloadCommand(),
+	cmd.AddCommand(a.capsuleNewCommand(), a.capsuleBuildCommand(), a.capsuleKeygenCommand(), a.capsuleSignCommand(), a.capsuleListCommand(), a.capsuleInfoCommand(), a.capsuleInstallCommand(), a.capsuleTrustCommand(), a.capsuleLogsCommand(), a.capsuleCallCommand(), a.capsuleReloadCommand(),
 		a.capsuleSwitchCommand("enable", op.EnableCapsule, "Switch a capsule on again"),
 		a.capsuleSwitchCommand("disable", op.DisableCapsule, "Switch a capsule off, and keep it installed"),
 		a.capsuleSwitchCommand("remove", op.RemoveCapsule, "End a capsule and take it off the disk; what it has stored stays"))
@@ -89,7 +89,7 @@ func (a *app) capsuleInfo(c wire.CapsuleInfo) error {
 		what string
 		text []string
 	}{
-		{"about", []string{c.Description}}, {"why", []string{c.Why}}, {"in", []string{c.Dir}}, {"of", []string{c.Workspace}}, {"source", []string{c.Source}}, {"granted", []string{granted(c)}},
+		{"about", []string{c.Description}}, {"why", []string{c.Why}}, {"in", []string{c.Dir}}, {"of", []string{c.Workspace}}, {"source", []string{c.Source}}, {"publisher", []string{c.Publisher}}, {"granted", []string{granted(c)}},
 		{"tool", c.Tools}, {"command", c.Commands}, {"hears", c.Interceptors}, {"plan", c.Crons}, {"may", c.Asks},
 	} {
 		for _, text := range row.text {

@@ -20,7 +20,10 @@ func (a *app) capsuleInstallCommand() *cobra.Command {
 		Long: `Installs a capsule from a directory or a .capsule archive (tar, packed with gzip).
 It shows what the capsule asks to be allowed, beyond what an older version of it
 was, and asks; in a script --yes grants it. What was set for an older version, and
-what it has stored, is kept; when anything fails, the older one is there as it was.`,
+what it has stored, is kept; when anything fails, the older one is there as it was.
+Of a capsule that its publisher has signed the key is shown, and remembered for its id:
+one that another key has signed, or none, is refused then, unless --new-publisher says
+that this is right.`,
 		Args: exactly("SOURCE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir, err := a.dir()
@@ -39,6 +42,7 @@ what it has stored, is kept; when anything fails, the older one is there as it w
 	}
 	cmd.Flags().BoolVar(&req.Yes, "yes", false, "grant what the capsule asks for")
 	cmd.Flags().BoolVar(&req.DryRun, "dry-run", false, "only say what it is and asks for")
+	cmd.Flags().BoolVar(&req.NewPublisher, "new-publisher", false, "take it although another key, or none, has signed it than the version before")
 	cmd.Flags().BoolVar(&req.Link, "link", false, "for its author: install it again whenever the directory changes, unless it asks for more")
 	return cmd
 }
@@ -123,6 +127,9 @@ func (a *app) sayAsks(in wire.Installation) {
 	for _, note := range in.Notes {
 		fmt.Fprintln(a.Stderr, oneLine(note))
 	}
+	for _, line := range publisher(in) {
+		fmt.Fprintln(a.Stderr, line)
+	}
 	fmt.Fprintf(a.Stderr, "%s %s%s", in.ID, in.Version, change(in))
 	if len(in.Asks) == 0 {
 		fmt.Fprintln(a.Stderr, " asks to be allowed nothing that it is not already")
@@ -138,6 +145,22 @@ func (a *app) sayAsks(in wire.Installation) {
 	for _, drop := range in.Drops {
 		fmt.Fprintf(a.Stderr, "  %s\n", oneLine(drop))
 	}
+}
+
+// publisher says who signed a capsule, and who the one before.
+func publisher(in wire.Installation) (lines []string) {
+	switch {
+	case in.Publisher != "" && in.Known == "":
+		lines = append(lines, "signed by "+in.Publisher+", whose key is remembered for "+in.ID)
+	case in.Publisher != "":
+		lines = append(lines, "signed by "+in.Publisher)
+	default:
+		lines = append(lines, in.ID+" is not signed: nothing says who made it")
+	}
+	if in.Known != "" && in.Known != in.Publisher {
+		lines = append(lines, "the one before was signed by "+in.Known)
+	}
+	return lines
 }
 
 // change names what an installation does with the version that is there.
