@@ -107,7 +107,8 @@ func (f *Found) signed() ([]byte, error) {
 }
 
 // Sign signs what would be installed from a directory with a key that NewKey made,
-// or another ed25519 key in PKCS #8, and leaves the signature there.
+// or another ed25519 key in PKCS #8, and leaves the signature there. Of what it returns
+// of the capsule, Dir is gone.
 func Sign(ctx context.Context, dir, keyFile string) (f Found, who Publisher, err error) {
 	key, err := readKey(keyFile)
 	if err != nil {
@@ -127,11 +128,16 @@ func Sign(ctx context.Context, dir, keyFile string) (f Found, who Publisher, err
 	if err := os.Remove(filepath.Join(staged, SignatureName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return f, "", fault.Wrap(fault.KindOf(err), err, "sign the capsule")
 	}
-	in, err := Installer{}.Compare(staged)
-	if err != nil {
-		return f, "", renamed(err, staged, dir)
+	text := []byte(nil)
+	if f, err = Load(staged); errors.Is(err, fs.ErrNotExist) {
+		err = fault.New(fault.Usage, "%s has no %s", dir, ManifestName)
 	}
-	text, err := in.New.signed()
+	if err == nil {
+		err = errors.Join(f.VerifyComponents(), f.VerifyTexts())
+	}
+	if err == nil {
+		text, err = f.signed()
+	}
 	if err != nil {
 		return f, "", renamed(err, staged, dir)
 	}
@@ -144,7 +150,7 @@ func Sign(ctx context.Context, dir, keyFile string) (f Found, who Publisher, err
 	if err := os.Chmod(path, 0o644); err != nil { // it is no secret
 		return f, "", fault.Wrap(fault.KindOf(err), err, "write %s", path)
 	}
-	return in.New, who, nil
+	return f, who, nil
 }
 
 // NewKey makes a key to sign with and writes it, 0600, to a file that must not be
