@@ -113,6 +113,9 @@ func (p *preserving) run() error {
 			p.tx.Moved(from, to)
 			p.cameFrom[to] = from
 		}
+		if err := p.flush(); err != nil {
+			return err
+		}
 	}
 	p.dirs[""] = p.o.root.ino
 	var root layer.Stat
