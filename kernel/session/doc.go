@@ -22,7 +22,7 @@
 // A fork is a session too, with a view server of its own and a record that names
 // the session that it was made of, and not one more mount of that one's server as
 // was planned at first: so every operation, right, record, control file and sandbox
-// is there for it, and a crash is its own. It costs a process, some 10 MiB. What it
+// is there for it, and a crash is its own. It costs a process, 5 MiB of its own. What it
 // begins with is prepared by the view server of its origin, in the TempDir there,
 // and renamed into its own before the record is written.
 //

@@ -165,6 +165,9 @@ func (m *merging) plan(list []wire.Change) error {
 			paths = []string{c.Source(), c.Name()}
 		}
 		for _, p := range paths {
+			if err := m.ctx.Err(); err != nil {
+				return err
+			}
 			if err := m.path(p); err != nil {
 				return fault.Wrap(fault.KindOf(err), err, "look at %s in both views", text.Quote(p))
 			}
@@ -325,6 +328,9 @@ func (m *merging) apply() error {
 		}
 	}
 	for _, s := range m.steps {
+		if err := m.ctx.Err(); err != nil {
+			return err
+		}
 		if err := m.step(s); err != nil {
 			return err
 		}
